@@ -1,0 +1,356 @@
+"""What the parts of the suite promise each other: cards (data) and protocols (behaviour).
+
+Cards are pydantic models read from a `card.toml`; they describe a plug-in without loading it,
+so `anonbench list` needs neither torch nor weights. The behaviour is a handful of small typing
+protocols; a plug-in needs no base class from here.
+
+Conventions inside the suite: images are float32 RGB tensors `[B, 3, H, W]` in `[0, 1]`, decoded
+image files are uint8 RGB arrays `[H, W, 3]`, coordinates are pixels `(x, y)` with the centre of
+the top left pixel at `(0, 0)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anonbench.data.manifest import Manifest
+    from anonbench.results.record import Reduction
+
+ConfigValue = bool | int | float | str
+Source = Literal["original", "published", "recovered"]
+
+
+# ---------------------------------------------------------------------------------------- cards
+class Card(BaseModel):
+    """What every plug-in says about itself.
+
+    Attributes:
+        name: The registered name.
+        version: Bumped whenever the same input may give another output; part of every key.
+        title: Name as printed in tables.
+        summary: One sentence for `anonbench list`.
+        licence: SPDX identifier or the publisher's words.
+        research_only: Whether the licence forbids other than research use.
+        citation: How to cite it.
+        extras: Extras of anonbench that it needs (`torch`, `faces` ...).
+        config: Parameters with their default values; a user changes one with `NAME:key=value`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int = 1
+    title: str
+    summary: str
+    licence: str
+    research_only: bool = False
+    citation: str = ""
+    extras: tuple[str, ...] = ("torch",)
+    config: dict[str, ConfigValue] = Field(default_factory=dict)
+
+
+class MethodCard(Card):
+    """Card of an anonymization method.
+
+    Attributes:
+        family: Name shared by the variants of one method (`pixelate-light` is a `pixelate`).
+        paper: Where the method was published.
+        year: Year of publication.
+        template: Alignment that the method works on, a name of `anonbench.data.align`.
+        reversible: Whether the method has `recover`.
+        key: What the per-sample key means: nothing, a seed of public randomness, or a secret.
+        hidden_bits: Number of bits hidden in an image, 0 for none.
+        needs_latent: Whether recovery needs more than the published image and the key.
+        weights: Names of catalogue artefacts.
+        white_box_judges: Judges that the method's training or inference used.
+        claims: What the authors claim, in their words or numbers.
+    """
+
+    family: str
+    paper: str
+    year: int | None = None
+    template: str = "ffhq-256"
+    reversible: bool = False
+    key: Literal["none", "seed", "password"] = "none"
+    hidden_bits: int = 0
+    needs_latent: bool = False
+    weights: tuple[str, ...] = ()
+    white_box_judges: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+
+
+class JudgeCard(Card):
+    """Card of a judge, a pretrained model that measures.
+
+    Attributes:
+        kind: What it measures.
+        template: Alignment of its input; empty for a detector, which sees the whole image.
+        dim: Length of its output vector, 0 where that makes no sense.
+        training_data: What it was trained on.
+        weights: Names of catalogue artefacts.
+        white_box_for: Method families that were trained or optimised against this judge.
+    """
+
+    kind: Literal[
+        "recognition", "detection", "landmarks", "geometry", "pose", "expression", "perceptual"
+    ]
+    template: str = ""
+    dim: int = 0
+    training_data: str
+    weights: tuple[str, ...] = ()
+    white_box_for: tuple[str, ...] = ()
+
+
+class DatasetCard(Card):
+    """Card of a dataset.
+
+    Attributes:
+        artefact: Catalogue artefact that `anonbench fetch` brings, empty where a user must
+            bring the data.
+        layout: Where the files stand below `--data-root`, in words.
+        fallback_box: Face box used for an original in which no face is found, as fractions
+            `(left, top, right, bottom)` of width and height.
+        upsample: How often the image is doubled before HOG detection.
+    """
+
+    extras: tuple[str, ...] = ()
+    artefact: str = ""
+    layout: str
+    fallback_box: tuple[float, float, float, float] = (0.2, 0.2, 0.8, 0.8)
+    upsample: int = 1
+
+
+class MetricSpec(BaseModel):
+    """What a metric is, whatever its value: name, unit, and which way is better."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    unit: str = ""
+    direction: Literal["lower", "higher", "none"]
+
+
+class SuiteCard(BaseModel):
+    """The dataset and the judges with which a suite runs a protocol."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    judges: tuple[str, ...]
+
+
+class ProtocolCard(Card):
+    """Card of a protocol: what is measured, on which data, how.
+
+    Attributes:
+        requires: What a method must offer: `reversible`, `hidden_bits`.
+        suites: Dataset and judges per suite (`demo`, `paper`).
+        metrics: What it reports.
+        published: Table ids in results/published that this protocol reproduces.
+    """
+
+    requires: tuple[Literal["reversible", "hidden_bits"], ...] = ()
+    suites: dict[str, SuiteCard]
+    metrics: tuple[MetricSpec, ...]
+    published: tuple[str, ...] = ()
+
+
+# --------------------------------------------------------------------------------------- values
+@dataclass(frozen=True)
+class Sample:
+    """One image of a dataset: `id` is its POSIX path below the root, `identity` its person."""
+
+    id: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A verification pair in a fold; `same` says whether it is genuine. `a` and `b` are ids."""
+
+    fold: int
+    a: str
+    b: str
+    same: bool
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face found in an image, in that image's pixels.
+
+    Attributes:
+        box: `(left, top, right, bottom)`.
+        score: The detector's own confidence.
+        points5: `[5, 2]` in ArcFace order: the eye at the image's left, the other eye, nose tip,
+            the mouth corner at the image's left, the other corner.
+        points68: `[68, 2]` in iBUG order, or None.
+        dlib5: `[5, 2]` of dlib's 5-point predictor (eye corners and nose base), or None.
+    """
+
+    box: NDArray[np.float64]
+    score: float
+    points5: NDArray[np.float64]
+    points68: NDArray[np.float64] | None = None
+    dlib5: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a protocol wants computed: ids to judge as they are, published, or recovered."""
+
+    original: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    recovered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of one judge on one source.
+
+    Attributes:
+        ids: N sample ids; an image that failed is not among them.
+        vectors: `[N, D]` float32, as the judge gave them (not normalised).
+        found: `[N]` bool; False where no face was found and the fallback box was used.
+        failed: Reason per sample id that has no embedding.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    found: NDArray[np.bool_]
+    failed: Mapping[str, str]
+
+
+Scores = dict[str, "NDArray[np.generic]"]
+
+
+def sample_key(seed: int, sample_id: str) -> bytes:
+    """The 32-byte key of a sample: SHA-256 over the run's seed and the sample's id.
+
+    All randomness of a sample derives from it, so results depend neither on the batch nor on
+    the order nor on the number of workers.
+    """
+    return hashlib.sha256(f"{seed}\n{sample_id}".encode()).digest()
+
+
+# ------------------------------------------------------------------------------------ behaviour
+@runtime_checkable
+class Method(Protocol):
+    """Turns face crops into anonymized crops. Built as `Attr(card, device)`."""
+
+    card: MethodCard
+
+    def anonymize(self, faces: Tensor, keys: Sequence[bytes]) -> Tensor:
+        """Anonymize crops.
+
+        Args:
+            faces: `[B, 3, H, W]` float32 in `[0, 1]`, aligned to `card.template`.
+            keys: B keys of 32 bytes (`sample_key`), all that may be random about an image.
+
+        Returns:
+            `[B, 3, H, W]` float32 in `[0, 1]`.
+        """
+        ...
+
+
+@runtime_checkable
+class ReversibleMethod(Method, Protocol):
+    """A method that can restore what it anonymized."""
+
+    def recover(self, published: Tensor, keys: Sequence[bytes]) -> Tensor:
+        """Restore crops from what a recipient has: the published pixels and the keys."""
+        ...
+
+
+@runtime_checkable
+class HidesPassword(Protocol):
+    """A method that hides bits in the image it publishes."""
+
+    def hidden_bits(self, faces: Tensor) -> Tensor:
+        """The `[B, hidden_bits]` bool tensor that `anonymize` embeds for these crops."""
+        ...
+
+    def extract_bits(self, published: Tensor) -> Tensor:
+        """The `[B, hidden_bits]` logits read from published images; positive means 1."""
+        ...
+
+
+class Detector(Protocol):
+    """A judge of kind `detection`. Built as `Attr(card, device)`."""
+
+    card: JudgeCard
+
+    def detect(self, image: NDArray[np.uint8], upsample: int = 1) -> list[Face]:
+        """All faces in an RGB image `[H, W, 3]`, best score first."""
+        ...
+
+    def landmarks(self, image: NDArray[np.uint8], box: NDArray[np.float64]) -> Face:
+        """The face in a given box, found or not: landmarks are fitted into the box."""
+        ...
+
+
+class Recogniser(Protocol):
+    """A judge of kind `recognition`. Built as `Attr(card, device)`."""
+
+    card: JudgeCard
+
+    def embed(self, crops: Tensor) -> Tensor:
+        """Embeddings `[B, card.dim]` of crops `[B, 3, S, S]` in `[0, 1]`, not normalised."""
+        ...
+
+
+class Dataset(Protocol):
+    """Images on disk. Built as `Attr(card, root)`, where root is the dataset's own folder."""
+
+    card: DatasetCard
+    root: Path
+
+    def samples(self) -> Sequence[Sample]:
+        """All samples, sorted by id."""
+        ...
+
+    def pairs(self) -> Sequence[Pair]:
+        """Verification pairs in their official order; BadData where the dataset has none."""
+        ...
+
+    def manifest(self) -> Manifest:
+        """Every file of the dataset with size and sha256."""
+        ...
+
+
+class Evidence(Protocol):
+    """What the engine computed for a protocol's `Needs`."""
+
+    def embeddings(self, source: Source, judge: str) -> Embeddings:
+        """Embeddings of one recogniser on one source of images."""
+        ...
+
+
+class BenchProtocol(Protocol):
+    """What is measured on which data and how. Built as `Attr(card)`; options are in its config."""
+
+    card: ProtocolCard
+
+    def needs(self, dataset: Dataset, limit: int | None) -> Needs:
+        """What has to be computed; raises a UserError where it cannot be measured at all."""
+        ...
+
+    def score(self, dataset: Dataset, evidence: Evidence, judge: str, limit: int | None) -> Scores:
+        """Per-sample or per-pair scores of one judge, as named arrays that are stored."""
+        ...
+
+    def reduce(self, scores: Scores) -> Reduction:
+        """The metrics and the sample counts that follow from the scores alone."""
+        ...

@@ -1,0 +1,173 @@
+"""Lazy registries over entry points: a name becomes `module:Attr`, loaded on first use.
+
+A plug-in is described by a `card.toml` beside its code, one table per registered name, so that
+it can be listed without being imported. A table may say `extends = "other-name"` to inherit what
+it does not set. A plug-in without `card.toml` is imported and its `card` attribute taken.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from anonbench.errors import BadConfig, MissingExtra, UnknownName, UserError
+from anonbench.interfaces import (
+    Card,
+    ConfigValue,
+    DatasetCard,
+    JudgeCard,
+    MethodCard,
+    ProtocolCard,
+)
+
+C = TypeVar("C", bound=Card)
+
+
+class Registry(Generic[C]):
+    """The plug-ins of one kind.
+
+    Args:
+        kind: Singular name used in messages, e.g. `method`.
+        card_type: The pydantic model of its cards.
+    """
+
+    def __init__(self, kind: str, card_type: type[C]) -> None:
+        self.kind, self.card_type = kind, card_type
+        self._cards: dict[str, C] = {}
+
+    @cached_property
+    def _points(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=f"anonbench.{self.kind}s")}
+
+    def names(self) -> list[str]:
+        """All registered names, sorted."""
+        return sorted(self._points)
+
+    def _point(self, name: str) -> EntryPoint:
+        if name not in self._points:
+            raise UnknownName(self.kind, name, self._points)
+        return self._points[name]
+
+    def card(self, name: str) -> C:
+        """The card of a plug-in, without importing it where it ships a `card.toml`."""
+        if name not in self._cards:
+            point = self._point(name)
+            table = _card_table(point)
+            card = self._validate(name, table) if table is not None else self.load(name).card
+            self._cards[name] = card
+        return self._cards[name]
+
+    def parse(self, spec: str) -> C:
+        """The card for `NAME` or `NAME:key=value:key=value`, with those config values."""
+        name, *changes = spec.split(":")
+        card = self.card(name)
+        config = dict(card.config)
+        for change in changes:
+            key, equals, text = change.partition("=")
+            if not equals or key not in config:
+                raise BadConfig(
+                    f"'{change}' in '{spec}' is no setting of the {self.kind} '{name}'.",
+                    why=f"Its settings are: {', '.join(map(str, config)) or 'none'}.",
+                    mend=f"Write {name}:key=value; see: anonbench info {name}",
+                )
+            config[key] = _convert(text, config[key], f"{name}:{key}")
+        return card.model_copy(update={"config": config})
+
+    def load(self, name: str) -> Any:
+        """Import the plug-in's class.
+
+        Raises:
+            UnknownName: Nobody registered the name.
+            MissingExtra: One of its dependencies is not installed.
+        """
+        point = self._point(name)
+        try:
+            return point.load()
+        except ModuleNotFoundError as error:
+            extra = next(iter(reversed(self._extras(point))), "all")
+            missing = error.name or "?"
+            if missing.split(".")[0] == point.module.split(".")[0]:
+                raise UserError(
+                    f"The {self.kind} '{name}' is registered as {point.value}, "
+                    "which cannot be imported.",
+                    why=str(error),
+                    mend="Reinstall the package that registers it.",
+                ) from error
+            raise MissingExtra(missing, extra, f"The {self.kind} '{name}'") from error
+
+    def _extras(self, point: EntryPoint) -> tuple[str, ...]:
+        table = _card_table(point)
+        return self._validate(point.name, table).extras if table is not None else ()
+
+    def _validate(self, name: str, table: dict[str, Any]) -> C:
+        try:
+            return self.card_type.model_validate({"name": name, **table})
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+            )
+            raise UserError(
+                f"The card of the {self.kind} '{name}' is not valid: {problems}.",
+                mend="Mend its table in the card.toml of the package that registers it.",
+            ) from error
+
+
+def _convert(text: str, default: ConfigValue, where: str) -> ConfigValue:
+    """Text from the command line as the type of the default it replaces."""
+    if isinstance(default, bool):
+        choices = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+        if text.lower() in choices:
+            return choices[text.lower()]
+        raise BadConfig(f"{where} must be true or false, not '{text}'.")
+    kind: Callable[[str], ConfigValue] = type(default)
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise BadConfig(f"{where} must be {kind.__name__}, not '{text}'.") from error
+
+
+def _card_table(point: EntryPoint) -> dict[str, Any] | None:
+    """The table of an entry point in the nearest `card.toml` at or above its module."""
+    for path in _card_files(point.module):
+        tables = _read_toml(path)
+        if point.name in tables:
+            return _extended(tables, point.name)
+    return None
+
+
+def _extended(tables: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    table = dict(tables[name])
+    parent = table.pop("extends", None)
+    if parent is None:
+        return table
+    base = _extended(tables, parent)
+    return {**base, **table, "config": {**base.get("config", {}), **table.get("config", {})}}
+
+
+def _card_files(module: str) -> Iterator[Path]:
+    top, *rest = module.split(".")
+    spec = find_spec(top)
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(location, *rest)
+        while True:
+            if (folder / "card.toml").is_file():
+                yield folder / "card.toml"
+            if folder == Path(location):
+                break
+            folder = folder.parent
+
+
+@cache
+def _read_toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+methods = Registry("method", MethodCard)
+protocols = Registry("protocol", ProtocolCard)
+judges = Registry("judge", JudgeCard)
+datasets = Registry("dataset", DatasetCard)

@@ -1,0 +1,163 @@
+"""The result record: one JSON file per protocol, method, dataset and seed.
+
+Everything that a reader needs to trust, repeat or refuse a number stands in the record. Fields
+are only ever added, or migrated in `anonbench.results.store`, so every committed file keeps
+loading.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anonbench.interfaces import ConfigValue
+
+SCHEMA_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Record):
+    """An interval around a metric's value."""
+
+    low: float
+    high: float
+    level: float = 0.95
+    method: str = Field(description="How it was computed, e.g. 'bootstrap over identities, 1000'")
+
+
+class Metric(_Record):
+    """One measured number, or the reason why there is none."""
+
+    name: str
+    judge: str = ""
+    value: float | None = Field(description="None only together with a reason")
+    reason: str = Field(default="", description="Why there is no value; printed as n/a (reason)")
+    std: float | None = None
+    std_of: str = Field(default="", description="What the std runs over, e.g. 'folds, population'")
+    intervals: tuple[Interval, ...] = ()
+    n: int = Field(description="Number of samples or pairs behind the value")
+    unit: str = ""
+    direction: Literal["lower", "higher", "none"]
+    white_box: bool = Field(default=False, description="The method was optimised against the judge")
+    detail: dict[str, float] = Field(
+        default_factory=dict, description="Numbers that belong beside it, e.g. the realised FAR"
+    )
+
+
+class Counts(_Record):
+    """Samples or pairs: how many were expected, used, and lost for which reason."""
+
+    unit: str
+    expected: int
+    used: int
+    failed: dict[str, int] = Field(default_factory=dict)
+    detail: dict[str, int] = Field(
+        default_factory=dict, description="Counts worth knowing, e.g. images without a face"
+    )
+
+
+class Reduction(_Record):
+    """What a protocol derives from the scores of one judge."""
+
+    metrics: tuple[Metric, ...]
+    counts: Counts
+
+
+class PluginRef(_Record):
+    """The exact plug-in that ran."""
+
+    name: str
+    version: int
+    config: dict[str, ConfigValue] = Field(default_factory=dict)
+    weights: dict[str, str] = Field(default_factory=dict, description="artefact name -> sha256")
+
+
+class MethodRef(PluginRef):
+    """The method that was measured."""
+
+    title: str
+    family: str
+    template: str
+    reversible: bool
+    needs_latent: bool = False
+
+
+class JudgeRef(PluginRef):
+    """A judge that measured."""
+
+    title: str
+    template: str = ""
+    training_data: str
+
+
+class DatasetRef(PluginRef):
+    """The data: `manifest` is the hash over every file's path, size and sha256."""
+
+    title: str
+    manifest: str
+    files: int
+
+
+class Setup(_Record):
+    """Everything else that decides the numbers."""
+
+    seed: int
+    limit: int | None = None
+    channel: str = "png"
+    presentation: Literal["crop", "paste"] = "crop"
+    undetected: Literal["fallback", "reject"] = "fallback"
+    detector: PluginRef
+    templates: dict[str, int] = Field(description="alignment name -> version")
+
+
+class Environment(_Record):
+    """Where it ran."""
+
+    anonbench: str
+    commit: str = ""
+    dirty: bool | None = None
+    python: str
+    platform: str
+    packages: dict[str, str]
+    cpu: str
+    cores: int
+    threads: int
+    device: str
+    precision: str = "float32"
+
+
+class StageReport(_Record):
+    """Time of one stage: `computed` items in `seconds`; the rest of `items` came from the store."""
+
+    name: str
+    seconds: float
+    items: int
+    computed: int
+    failed: int = 0
+
+
+class Result(_Record):
+    """One run of a protocol on one method."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str = Field(description="Content key: equal ids mean the same computation")
+    created: datetime
+    status: Literal["complete", "partial", "failed"]
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    suite: str
+    protocol: PluginRef
+    method: MethodRef
+    dataset: DatasetRef
+    judges: tuple[JudgeRef, ...]
+    setup: Setup
+    counts: dict[str, Counts] = Field(description="per judge")
+    metrics: tuple[Metric, ...]
+    scores: str = Field(default="", description="Stored scores, relative to this file")
+    environment: Environment
+    stages: tuple[StageReport, ...] = ()
+    wall_seconds: float
+    peak_memory_mb: float
