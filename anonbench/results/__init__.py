@@ -1,0 +1,1 @@
+"""What a run leaves behind: the result record, its store, and the papers' published values."""

@@ -6,9 +6,9 @@ loading.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from anonbench.interfaces import ConfigValue
 
@@ -16,7 +16,8 @@ SCHEMA_VERSION = 1
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has neither NaN nor infinity: a number that is none needs a reason instead.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Interval(_Record):
@@ -45,6 +46,12 @@ class Metric(_Record):
     detail: dict[str, float] = Field(
         default_factory=dict, description="Numbers that belong beside it, e.g. the realised FAR"
     )
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Self:
+        if (self.value is None) != bool(self.reason):
+            raise ValueError(f"metric '{self.name}' needs either a value or a reason")
+        return self
 
 
 class Counts(_Record):
