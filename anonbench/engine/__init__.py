@@ -1,0 +1,1 @@
+"""The engine: a plan becomes artefacts, artefacts become scores, scores become results."""

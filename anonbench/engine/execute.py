@@ -1,0 +1,121 @@
+"""Running a stage: only what the store lacks, in batches, here or in worker processes."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from typing import Literal
+
+from anonbench.engine.faces import Item
+from anonbench.engine.progress import Progress
+from anonbench.engine.stages import Stage
+from anonbench.engine.store import Artefact, Row, Store
+from anonbench.errors import UserError
+from anonbench.results.record import StageReport
+
+SHARD_ROWS = 64
+"""Rows per shard: at most this much is computed again after a kill."""
+
+Overwrite = Literal["never", "missing", "always"]
+
+
+@dataclass
+class Executor:
+    """Computes stages into a store and remembers what it did.
+
+    Args:
+        store: Where rows go.
+        progress: Shows it.
+        batch_size: Images per call of a network.
+        workers: Worker processes for stages that gain from them; 1 means none.
+        overwrite: `always` forgets stored rows once per run, before computing them again.
+    """
+
+    store: Store
+    progress: Progress
+    batch_size: int
+    workers: int
+    overwrite: Overwrite = "missing"
+    reports: list[StageReport] = field(default_factory=list)
+    _fresh: set[str] = field(default_factory=set)
+
+    def run(self, stage: Stage, ids: Sequence[str]) -> Artefact:
+        """Compute the rows of a stage that are missing.
+
+        Raises:
+            StoreError: A shard cannot be written; all earlier ones stay.
+            UserError: A plug-in misbehaves or lacks something.
+        """
+        started = time.perf_counter()
+        artefact = self.store.artefact(stage.name, stage.material())
+        with artefact.lock():
+            if self.overwrite == "always" and artefact.key not in self._fresh:
+                artefact.forget()
+            self._fresh.add(artefact.key)
+            todo = artefact.missing(ids)
+            with self.progress.stage(stage.label, len(ids), len(ids) - len(todo)) as advance:
+                for rows in self._shards(stage, todo):
+                    artefact.write(rows)
+                    advance(len(rows))
+        self.reports.append(
+            StageReport(
+                name=stage.label,
+                seconds=round(time.perf_counter() - started, 3),
+                items=len(ids),
+                computed=len(todo),
+                failed=len(artefact.failed(ids)),
+            )
+        )
+        return artefact
+
+    def _shards(self, stage: Stage, ids: Sequence[str]) -> Iterator[list[Row]]:
+        """Rows gathered to shards; what is gathered when the user stops is still handed out."""
+        gathered: list[Row] = []
+        try:
+            for rows in self._batches(stage, ids):
+                gathered += rows
+                if len(gathered) >= SHARD_ROWS:
+                    yield gathered
+                    gathered = []
+        except KeyboardInterrupt:
+            if gathered:
+                yield gathered
+            raise
+        if gathered:
+            yield gathered
+
+    def _batches(self, stage: Stage, ids: Sequence[str]) -> Iterator[list[Row]]:
+        batches = _batched(stage.items(ids), self.batch_size)
+        if stage.parallel and self.workers > 1 and len(ids) > 2 * self.batch_size:
+            return self._in_workers(stage, batches)
+        return (stage.compute(batch) for batch in batches)
+
+    def _in_workers(self, stage: Stage, batches: Iterator[list[Item]]) -> Iterator[list[Row]]:
+        """Batches computed in processes, handed out in order, few of them in flight."""
+        pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        flying: deque[Future[list[Row]]] = deque()
+        try:
+            for batch in batches:
+                flying.append(pool.submit(stage.compute, batch))
+                if len(flying) > 2 * self.workers:
+                    yield flying.popleft().result()
+            while flying:
+                yield flying.popleft().result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"A worker process died during '{stage.label}'.",
+                why="Usually the machine ran out of memory. What was computed is kept.",
+                mend="Run the same command again, with --workers 1.",
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

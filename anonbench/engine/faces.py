@@ -1,0 +1,121 @@
+"""Faces as rows of the store, and images as the stages read them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.engine import models
+from anonbench.engine.channel import Channel, to_uint8
+from anonbench.engine.store import Artefact, Row, Value
+from anonbench.errors import BadImage
+from anonbench.interfaces import DatasetCard, Face
+
+
+@dataclass(frozen=True)
+class Item:
+    """The input of a stage for one sample, small enough to be sent to a worker process.
+
+    Attributes:
+        id: The sample.
+        data: The encoded image where the store has it.
+        face: Its face where an earlier stage found it.
+        error: Why there is no input.
+    """
+
+    id: str
+    data: bytes = b""
+    face: Face | None = None
+    error: str = ""
+
+
+class Images(Protocol):
+    """Where a stage's images come from."""
+
+    def load(self, item: Item) -> NDArray[np.uint8]:
+        """The image of an item, RGB `[H, W, 3]`; raises BadImage."""
+        ...
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The images of a dataset, as they stand on disk."""
+
+    card: DatasetCard
+    root: str
+
+    def load(self, item: Item) -> NDArray[np.uint8]:
+        """Read and decode the file."""
+        return models.dataset(self.card, self.root).read(item.id)
+
+
+@dataclass(frozen=True)
+class Published:
+    """Images that came through a publication channel."""
+
+    channel: str
+
+    def load(self, item: Item) -> NDArray[np.uint8]:
+        """Decode what was published; a float image is seen by judges at 8 bits."""
+        return to_uint8(Channel.parse(self.channel).decode(item.data))
+
+
+def pack_face(face: Face, found: bool) -> dict[str, Value]:
+    """A face as columns; landmarks that a detector does not give are NaN."""
+    return {
+        "box": face.box,
+        "score": np.float64(face.score),
+        "points5": face.points5,
+        "points68": np.full((68, 2), np.nan) if face.points68 is None else face.points68,
+        "dlib5": np.full((5, 2), np.nan) if face.dlib5 is None else face.dlib5,
+        "found": np.bool_(found),
+    }
+
+
+def unpack_face(row: Row) -> Face:
+    """The inverse of `pack_face`."""
+
+    def points(name: str) -> NDArray[np.float64] | None:
+        array: Any = row[name]
+        return None if np.isnan(array).any() else array
+
+    columns: dict[str, Any] = row
+    return Face(
+        box=columns["box"],
+        score=float(columns["score"]),
+        points5=columns["points5"],
+        points68=points("points68"),
+        dlib5=points("dlib5"),
+    )
+
+
+def join_items(
+    ids: Sequence[str], images: Artefact | None, faces: Artefact | None
+) -> Iterator[Item]:
+    """Items for ids from the stored images and faces; a sample that failed carries its reason."""
+    sources = [artefact for artefact in (images, faces) if artefact is not None]
+    reasons = {i: e for artefact in sources for i, e in artefact.failed(ids).items()}
+    good = [i for i in ids if i not in reasons]
+    yield from (Item(i, error=reasons[i]) for i in ids if i in reasons)
+    image_rows = images.read(good) if images is not None else None
+    face_rows = faces.read(good) if faces is not None else None
+    for sample_id in good:
+        image: Any = next(image_rows)["image"] if image_rows is not None else b""
+        face = unpack_face(next(face_rows)) if face_rows is not None else None
+        yield Item(sample_id, image, face)
+
+
+def rows_of(items: Sequence[Item], compute: Callable[[Item], dict[str, Value]]) -> list[Row]:
+    """One row per item; a UserError about one image becomes that row's error and is counted."""
+    rows = []
+    for item in items:
+        if item.error:
+            rows.append(Row(item.id, error=item.error))
+            continue
+        try:
+            rows.append(Row(item.id, compute(item)))
+        except BadImage as error:
+            rows.append(Row(item.id, error=str(error)))
+    return rows

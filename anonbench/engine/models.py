@@ -1,0 +1,88 @@
+"""Plug-ins as live objects, each built once per process."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from anonbench import registry
+from anonbench.errors import BadConfig
+from anonbench.interfaces import (
+    ConfigValue,
+    Dataset,
+    DatasetCard,
+    Detector,
+    JudgeCard,
+    Method,
+    MethodCard,
+    Recogniser,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+_Items = tuple[tuple[str, ConfigValue], ...]
+
+
+def resolve_device(name: str) -> "torch.device":
+    """The torch device for `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises:
+        BadConfig: The device does not exist here; there is no silent fall-back to the CPU.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadConfig(
+            f"The device '{name}' cannot be used here.",
+            why=str(error).splitlines()[0],
+            mend="Use --device cpu, or leave it out.",
+        ) from error
+    return device
+
+
+def method(card: MethodCard, device: str) -> Method:
+    """The method that a card describes, with that card's config."""
+    return _method(card.name, _items(card.config), device)
+
+
+def detector(card: JudgeCard, device: str = "cpu") -> Detector:
+    """The detection judge that a card describes."""
+    return cast(Detector, _judge(card.name, _items(card.config), device))
+
+
+def recogniser(card: JudgeCard, device: str) -> Recogniser:
+    """The recognition judge that a card describes."""
+    return cast(Recogniser, _judge(card.name, _items(card.config), device))
+
+
+def dataset(card: DatasetCard, root: str) -> Dataset:
+    """The dataset that a card describes, at its root."""
+    return _dataset(card.name, _items(card.config), root)
+
+
+def _items(config: dict[str, ConfigValue]) -> _Items:
+    return tuple(sorted(config.items()))
+
+
+@cache
+def _method(name: str, config: _Items, device: str) -> Method:
+    card = registry.methods.card(name).model_copy(update={"config": dict(config)})
+    return cast(Method, registry.methods.load(name)(card, resolve_device(device)))
+
+
+@cache
+def _judge(name: str, config: _Items, device: str) -> object:
+    card = registry.judges.card(name).model_copy(update={"config": dict(config)})
+    built: object = registry.judges.load(name)(card, resolve_device(device))
+    return built
+
+
+@cache
+def _dataset(name: str, config: _Items, root: str) -> Dataset:
+    card = registry.datasets.card(name).model_copy(update={"config": dict(config)})
+    return cast(Dataset, registry.datasets.load(name)(card, Path(root)))

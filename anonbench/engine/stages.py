@@ -1,0 +1,232 @@
+"""The stages of a run: find faces, publish anonymized images, embed.
+
+A stage names the key material that decides its content, gathers small inputs from the store, and
+computes rows from them. `compute` depends on nothing but its arguments, so it may run in another
+process; plug-ins are built there on first use.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.engine import models
+from anonbench.engine.channel import Channel, to_uint8
+from anonbench.engine.faces import (
+    Images,
+    Item,
+    Originals,
+    join_items,
+    pack_face,
+    rows_of,
+)
+from anonbench.engine.store import Artefact, Row, Value
+from anonbench.errors import BadImage, UserError
+from anonbench.interfaces import Face, JudgeCard, MethodCard, sample_key
+
+if TYPE_CHECKING:
+    import torch
+
+Presentation = Literal["crop", "paste"]
+
+
+class Stage(Protocol):
+    """One step from stored inputs to stored rows.
+
+    Attributes:
+        name: Its folder in the store.
+        label: What it does, for the progress display and the report.
+        parallel: Whether `compute` gains from worker processes (one thread each).
+    """
+
+    name: str
+    label: str
+    parallel: bool
+
+    def material(self) -> dict[str, Any]:
+        """Everything that decides the content of its rows."""
+        ...
+
+    def items(self, ids: Sequence[str]) -> Iterator[Item]:
+        """The inputs for some samples."""
+        ...
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        """One row per item."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What all stages share: their key material and the artefacts that their items come from."""
+
+    label: str
+    key: dict[str, Any]
+    images: Images
+    stored_images: Artefact | None = field(default=None, repr=False)
+    stored_faces: Artefact | None = field(default=None, repr=False)
+
+    def material(self) -> dict[str, Any]:
+        return self.key
+
+    def items(self, ids: Sequence[str]) -> Iterator[Item]:
+        return join_items(ids, self.stored_images, self.stored_faces)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers get inputs as items, never the store's indexes."""
+        return {**self.__dict__, "stored_images": None, "stored_faces": None}
+
+
+@dataclass(frozen=True)
+class FindFaces(_Base):
+    """Detect the most central face of each image and fit its landmarks.
+
+    Where no face is found, `found` is False and the face is the fallback: for an original, the
+    landmarks fitted into the dataset's fallback box; for a published image, the face of the
+    original, carried into the published image's frame.
+    """
+
+    name = "faces"
+    parallel = True
+    detector: JudgeCard = field(kw_only=True)
+    upsample: int = field(kw_only=True)
+    carry_to: str = field(default="", kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        return rows_of(items, self._one)
+
+    def _one(self, item: Item) -> dict[str, Value]:
+        from anonbench.data.align import most_central
+
+        image = self.images.load(item)
+        height, width = image.shape[:2]
+        detected = models.detector(self.detector).detect(image, self.upsample)
+        face = most_central(detected, width, height)
+        if face is not None:
+            return pack_face(face, found=True)
+        return pack_face(self._fallback(item, image), found=False)
+
+    def _fallback(self, item: Item, image: NDArray[np.uint8]) -> Face:
+        from anonbench.data.align import map_face, template
+
+        if item.face is None:
+            if not isinstance(self.images, Originals):
+                raise UserError(
+                    f"No face was found in {item.id} and none is known to fall back to."
+                )
+            height, width = image.shape[:2]
+            box = np.array(self.images.card.fallback_box) * (width, height, width, height)
+            return models.detector(self.detector).landmarks(image, box)
+        if not self.carry_to:
+            return item.face
+        return map_face(item.face, template(self.carry_to).matrix(item.face))
+
+
+@dataclass(frozen=True)
+class Publish(_Base):
+    """Align, anonymize, and send through the publication channel."""
+
+    name = "published"
+    parallel = False
+    method: MethodCard = field(kw_only=True)
+    seed: int = field(kw_only=True)
+    channel: str = field(kw_only=True)
+    presentation: Presentation = field(kw_only=True)
+    device: str = field(kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        import torch
+
+        crops, originals, good, rows = [], [], [], []
+        for item in items:
+            try:
+                image, crop = self._crop(item)
+            except BadImage as error:
+                rows.append(Row(item.id, error=str(error)))
+                continue
+            good.append(item)
+            crops.append(crop)
+            originals.append(image)
+        if not good:
+            return rows
+        faces = to_tensor(crops).to(models.resolve_device(self.device))
+        keys = [sample_key(self.seed, item.id) for item in good]
+        with torch.inference_mode():
+            output = models.method(self.method, self.device).anonymize(faces, keys)
+        for item, image, result in zip(good, originals, self._checked(output, faces), strict=True):
+            rows.append(Row(item.id, {"image": self._encode(item, image, result)}))
+        return rows
+
+    def _crop(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        from anonbench.data.align import template
+
+        if item.error or item.face is None:
+            raise BadImage(item.error or f"No face is known in {item.id}.")
+        image = self.images.load(item)
+        return image, template(self.method.template).crop(image, item.face)
+
+    def _checked(
+        self, output: "torch.Tensor", faces: "torch.Tensor"
+    ) -> Iterator[NDArray[np.float32]]:
+        if output.shape != faces.shape or not bool(output.isfinite().all()):
+            raise UserError(
+                f"The method '{self.method.name}' returned {tuple(output.shape)} for crops "
+                f"{tuple(faces.shape)}, or numbers that are not finite.",
+                mend=f"Mend the method; see: anonbench test-method {self.method.name}",
+            )
+        return iter(output.permute(0, 2, 3, 1).float().cpu().numpy())
+
+    def _encode(self, item: Item, image: NDArray[np.uint8], result: NDArray[np.float32]) -> bytes:
+        from anonbench.data.align import paste_back, template
+
+        channel = Channel.parse(self.channel)
+        if self.presentation == "crop" or item.face is None:
+            return channel.encode(result)
+        matrix = template(self.method.template).matrix(item.face)
+        pasted = paste_back(image, to_uint8(result), matrix)
+        return channel.encode(pasted.astype(np.float32) / np.float32(255))
+
+
+@dataclass(frozen=True)
+class Embed(_Base):
+    """Align each image to a recogniser's template and embed it."""
+
+    name = "embeddings"
+    parallel = False
+    judge: JudgeCard = field(kw_only=True)
+    device: str = field(kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        import torch
+
+        cropped = rows_of(items, self._crop)
+        good = [row for row in cropped if not row.error]
+        rows = [row for row in cropped if row.error]
+        if not good:
+            return rows
+        crops = to_tensor([row["crop"] for row in good])
+        with torch.inference_mode():
+            network = models.recogniser(self.judge, self.device)
+            vectors = network.embed(crops.to(models.resolve_device(self.device)))
+        for row, vector in zip(good, vectors.float().cpu().numpy(), strict=True):
+            finite = bool(np.isfinite(vector).all())
+            error = "" if finite else f"{self.judge.name} gave numbers that are not finite."
+            rows.append(Row(row.id, {"vector": vector} if finite else {}, error))
+        return rows
+
+    def _crop(self, item: Item) -> dict[str, Value]:
+        from anonbench.data.align import template
+
+        if item.face is None:
+            raise BadImage(f"No face is known in {item.id}.")
+        return {"crop": template(self.judge.template).crop(self.images.load(item), item.face)}
+
+
+def to_tensor(crops: Sequence[Any]) -> "torch.Tensor":
+    """Uint8 crops `[S, S, 3]` as one float32 tensor `[B, 3, S, S]` in `[0, 1]`."""
+    import torch
+
+    stacked = torch.from_numpy(np.stack(crops))
+    return stacked.permute(0, 3, 1, 2).float().div_(255)
