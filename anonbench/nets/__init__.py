@@ -1,0 +1,1 @@
+"""Network definitions that load the files their authors published."""
