@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from anonbench.results.record import Reduction
 
 ConfigValue = bool | int | float | str
-Source = Literal["original", "published", "recovered"]
+Source = Literal["original", "published"]
 
 
 # ---------------------------------------------------------------------------------------- cards
@@ -209,11 +209,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a protocol wants computed: ids to judge as they are, published, or recovered."""
+    """What a protocol wants computed: ids to judge as they are, and ids to judge published."""
 
     original: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
-    recovered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -323,6 +322,10 @@ class Dataset(Protocol):
 
     def pairs(self) -> Sequence[Pair]:
         """Verification pairs in their official order; BadData where the dataset has none."""
+        ...
+
+    def read(self, sample_id: str) -> NDArray[np.uint8]:
+        """The image of a sample, RGB `[H, W, 3]`; BadImage where it cannot be used."""
         ...
 
     def manifest(self) -> Manifest:

@@ -51,7 +51,7 @@ class Executor:
             UserError: A plug-in misbehaves or lacks something.
         """
         started = time.perf_counter()
-        artefact = self.store.artefact(stage.name, stage.material())
+        artefact = self.store.artefact(stage.name, stage.key)
         with artefact.lock():
             if self.overwrite == "always" and artefact.key not in self._fresh:
                 artefact.forget()

@@ -66,11 +66,11 @@ def pack_face(face: Face, found: bool) -> dict[str, Value]:
     """A face as columns; landmarks that a detector does not give are NaN."""
     return {
         "box": face.box,
-        "score": np.float64(face.score),
+        "score": np.array(face.score),
         "points5": face.points5,
         "points68": np.full((68, 2), np.nan) if face.points68 is None else face.points68,
         "dlib5": np.full((5, 2), np.nan) if face.dlib5 is None else face.dlib5,
-        "found": np.bool_(found),
+        "found": np.array(found),
     }
 
 

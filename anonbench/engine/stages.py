@@ -5,9 +5,10 @@ computes rows from them. `compute` depends on nothing but its arguments, so it m
 process; plug-ins are built there on first use.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,35 +33,22 @@ if TYPE_CHECKING:
 Presentation = Literal["crop", "paste"]
 
 
-class Stage(Protocol):
+@dataclass(frozen=True)
+class Stage(ABC):
     """One step from stored inputs to stored rows.
 
     Attributes:
         name: Its folder in the store.
-        label: What it does, for the progress display and the report.
         parallel: Whether `compute` gains from worker processes (one thread each).
+        label: What it does, for the progress display and the report.
+        key: Everything that decides the content of its rows.
+        images: Where its images come from.
+        stored_images: Artefact with the encoded images, for sources that are in the store.
+        stored_faces: Artefact with the faces, for stages that need them.
     """
 
-    name: str
-    label: str
-    parallel: bool
-
-    def material(self) -> dict[str, Any]:
-        """Everything that decides the content of its rows."""
-        ...
-
-    def items(self, ids: Sequence[str]) -> Iterator[Item]:
-        """The inputs for some samples."""
-        ...
-
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """One row per item."""
-        ...
-
-
-@dataclass(frozen=True)
-class _Base:
-    """What all stages share: their key material and the artefacts that their items come from."""
+    name: ClassVar[str]
+    parallel: ClassVar[bool] = False
 
     label: str
     key: dict[str, Any]
@@ -68,11 +56,13 @@ class _Base:
     stored_images: Artefact | None = field(default=None, repr=False)
     stored_faces: Artefact | None = field(default=None, repr=False)
 
-    def material(self) -> dict[str, Any]:
-        return self.key
-
     def items(self, ids: Sequence[str]) -> Iterator[Item]:
+        """The inputs for some samples."""
         return join_items(ids, self.stored_images, self.stored_faces)
+
+    @abstractmethod
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        """One row per item."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers get inputs as items, never the store's indexes."""
@@ -80,7 +70,7 @@ class _Base:
 
 
 @dataclass(frozen=True)
-class FindFaces(_Base):
+class FindFaces(Stage):
     """Detect the most central face of each image and fit its landmarks.
 
     Where no face is found, `found` is False and the face is the fallback: for an original, the
@@ -95,6 +85,7 @@ class FindFaces(_Base):
     carry_to: str = field(default="", kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
+        """Rows with the columns of `pack_face`."""
         return rows_of(items, self._one)
 
     def _one(self, item: Item) -> dict[str, Value]:
@@ -125,11 +116,10 @@ class FindFaces(_Base):
 
 
 @dataclass(frozen=True)
-class Publish(_Base):
+class Publish(Stage):
     """Align, anonymize, and send through the publication channel."""
 
     name = "published"
-    parallel = False
     method: MethodCard = field(kw_only=True)
     seed: int = field(kw_only=True)
     channel: str = field(kw_only=True)
@@ -137,6 +127,7 @@ class Publish(_Base):
     device: str = field(kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
+        """Rows with the published bytes as `image`."""
         import torch
 
         crops, originals, good, rows = [], [], [], []
@@ -190,15 +181,15 @@ class Publish(_Base):
 
 
 @dataclass(frozen=True)
-class Embed(_Base):
+class Embed(Stage):
     """Align each image to a recogniser's template and embed it."""
 
     name = "embeddings"
-    parallel = False
     judge: JudgeCard = field(kw_only=True)
     device: str = field(kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
+        """Rows with the embedding as `vector`."""
         import torch
 
         cropped = rows_of(items, self._crop)

@@ -115,7 +115,6 @@ class Setup(_Record):
     limit: int | None = None
     channel: str = "png"
     presentation: Literal["crop", "paste"] = "crop"
-    undetected: Literal["fallback", "reject"] = "fallback"
     detector: PluginRef
     templates: dict[str, int] = Field(description="alignment name -> version")
 

@@ -1,0 +1,97 @@
+"""Facts about the machine and the code that computed a result."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import anonbench
+from anonbench.results.record import Environment
+
+PACKAGES = (
+    "dlib-bin",
+    "facenet-pytorch",
+    "numpy",
+    "onnxruntime",
+    "pillow",
+    "scipy",
+    "torch",
+    "torchvision",
+)
+
+
+def environment(device: str) -> Environment:
+    """Versions, processor, threads and the suite's commit."""
+    import torch
+
+    commit, dirty = _commit()
+    return Environment(
+        anonbench=anonbench.__version__,
+        commit=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages={name: found for name in PACKAGES if (found := _version(name))},
+        cpu=_cpu(),
+        cores=usable_cores(),
+        threads=torch.get_num_threads(),
+        device=device,
+    )
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def peak_memory_mb(workers: int) -> float:
+    """An upper bound of the run's resident memory: own peak plus the largest worker's, times all.
+
+    In MiB; `ru_maxrss` counts KiB on Linux and bytes on macOS.
+    """
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return round((own + workers * child) / unit, 1)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def _commit() -> tuple[str, bool | None]:
+    """Commit and dirty flag of the checkout that the suite runs from, if it is one."""
+    folder = Path(anonbench.__file__).parent.parent
+    if not (folder / ".git").exists():
+        return "", None
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        return head, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return "", None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,244 @@
+"""From what a user asks to jobs: every card resolved, every hash known, nothing computed.
+
+A plan needs no torch, so a finished run is recognised by its id at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anonbench import registry, weights
+from anonbench.data import open_dataset
+from anonbench.data.align import template
+from anonbench.engine.channel import Channel
+from anonbench.engine.environment import usable_cores
+from anonbench.engine.execute import Overwrite
+from anonbench.engine.store import content_key
+from anonbench.errors import BadConfig
+from anonbench.interfaces import (
+    BenchProtocol,
+    Card,
+    Dataset,
+    JudgeCard,
+    MethodCard,
+    ProtocolCard,
+    SuiteCard,
+)
+from anonbench.results.record import DatasetRef, JudgeRef, MethodRef, PluginRef, Setup
+
+
+class RunConfig(BaseModel):
+    """What a user asks for; the options of `anonbench run`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    methods: tuple[str, ...]
+    protocols: tuple[str, ...]
+    suite: str = "demo"
+    dataset: str = ""
+    judges: tuple[str, ...] = ()
+    detector: str = "dlib-hog"
+    data_root: Path | None = None
+    output: Path = Path("runs")
+    seeds: tuple[int, ...] = (0,)
+    limit: int | None = Field(default=None, ge=1)
+    channel: str = "png"
+    presentation: Literal["crop", "paste"] = "crop"
+    undetected: Literal["fallback", "reject"] | None = None
+    device: str = "auto"
+    batch_size: int = Field(default=32, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    overwrite: Overwrite = "missing"
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One protocol on one method with one seed, and everything that decides the outcome."""
+
+    config: RunConfig
+    protocol: ProtocolCard
+    method: MethodCard
+    dataset: Dataset
+    judges: tuple[JudgeCard, ...]
+    detector: JudgeCard
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """What is shown while it runs."""
+        seed = f", seed {self.seed}" if self.seed else ""
+        return f"{self.method.name} · {self.protocol.name} · {self.dataset.card.name}{seed}"
+
+    def build_protocol(self) -> BenchProtocol:
+        """The protocol's object, with its options checked."""
+        return cast(BenchProtocol, registry.protocols.load(self.protocol.name)(self.protocol))
+
+    @property
+    def lacks(self) -> str:
+        """Why the method cannot serve the protocol, or nothing."""
+        offers = {
+            "reversible": self.method.reversible,
+            "hidden_bits": self.method.hidden_bits > 0,
+        }
+        missing = [need for need in self.protocol.requires if not offers[need]]
+        reasons = {"reversible": "not reversible", "hidden_bits": "hides no bits"}
+        return ", ".join(reasons[need] for need in missing)
+
+    def white_box(self, judge: JudgeCard) -> bool:
+        """Whether the method was optimised against a judge."""
+        named = judge.name in self.method.white_box_judges
+        return named or self.method.family in judge.white_box_for
+
+    # ------------------------------------------------------------------ references for the record
+    @cached_property
+    def protocol_ref(self) -> PluginRef:
+        """The protocol as it goes into the record."""
+        return _ref(self.protocol)
+
+    @cached_property
+    def method_ref(self) -> MethodRef:
+        """The method as it goes into the record."""
+        card = self.method
+        return MethodRef(
+            **_ref(card, card.weights).model_dump(),
+            title=card.title,
+            family=card.family,
+            template=card.template,
+            reversible=card.reversible,
+            needs_latent=card.needs_latent,
+        )
+
+    @cached_property
+    def detector_ref(self) -> PluginRef:
+        """The detector as it goes into the record."""
+        return _ref(self.detector, self.detector.weights)
+
+    @cached_property
+    def judge_refs(self) -> dict[str, JudgeRef]:
+        """The judges as they go into the record, by name."""
+        return {
+            card.name: JudgeRef(
+                **_ref(card, card.weights).model_dump(),
+                title=card.title,
+                template=card.template,
+                training_data=card.training_data,
+            )
+            for card in self.judges
+        }
+
+    @cached_property
+    def dataset_ref(self) -> DatasetRef:
+        """The dataset as it goes into the record."""
+        manifest = self.dataset.manifest()
+        return DatasetRef(
+            **_ref(self.dataset.card).model_dump(),
+            title=self.dataset.card.title,
+            manifest=manifest.hash,
+            files=len(manifest.files),
+        )
+
+    @cached_property
+    def setup(self) -> Setup:
+        """Everything else that decides the numbers."""
+        names = {self.method.template, *(judge.template for judge in self.judges)}
+        return Setup(
+            seed=self.seed,
+            limit=self.config.limit,
+            channel=str(Channel.parse(self.config.channel)),
+            presentation=self.config.presentation,
+            detector=self.detector_ref,
+            templates={name: template(name).version for name in sorted(names) if name},
+        )
+
+    @cached_property
+    def id(self) -> str:
+        """Content key of the result: equal ids mean the same computation."""
+        return content_key(
+            {
+                "suite": self.config.suite,
+                "protocol": key_of(self.protocol_ref),
+                "method": key_of(self.method_ref),
+                "dataset": [key_of(self.dataset_ref), self.dataset_ref.manifest],
+                "judges": [key_of(ref) for ref in self.judge_refs.values()],
+                "setup": self.setup.model_dump(mode="json", exclude={"detector"}),
+                "detector": key_of(self.detector_ref),
+            }
+        )
+
+
+def key_of(ref: PluginRef) -> dict[str, Any]:
+    """The part of a reference that decides outputs: no titles."""
+    return ref.model_dump(mode="json", include={"name", "version", "config", "weights"})
+
+
+def plan(config: RunConfig) -> list[Job]:
+    """All jobs for what a user asks; plug-ins and data are checked, weights fetched.
+
+    Raises:
+        UserError: A name, option, dataset or file is wrong or missing.
+    """
+    protocols = [_with_undetected(registry.protocols.parse(p), config) for p in config.protocols]
+    methods = [registry.methods.parse(spec) for spec in config.methods]
+    detector = registry.judges.parse(config.detector)
+    if config.presentation == "paste" and Channel.parse(config.channel).is_float:
+        raise BadConfig("Crops are pasted back into 8-bit images, so not with --channel float.")
+    suites = [_suite(protocol, config) for protocol in protocols]
+    judges = {name: registry.judges.parse(name) for s in suites for name in s.judges}
+    _fetch([*methods, *judges.values(), detector], config.offline)
+    opened = {s.dataset: open_dataset(s.dataset, config.data_root) for s in suites}
+    return [
+        Job(
+            config=config,
+            protocol=protocol,
+            method=method,
+            dataset=opened[suite.dataset],
+            judges=tuple(judges[name] for name in suite.judges),
+            detector=detector,
+            seed=seed,
+        )
+        for (protocol, suite), method, seed in product(
+            zip(protocols, suites, strict=True), methods, config.seeds
+        )
+    ]
+
+
+def _suite(protocol: ProtocolCard, config: RunConfig) -> SuiteCard:
+    if config.suite not in protocol.suites:
+        raise BadConfig(
+            f"The protocol '{protocol.name}' has no suite '{config.suite}'.",
+            why=f"Its suites are: {', '.join(protocol.suites)}.",
+        )
+    suite = protocol.suites[config.suite]
+    return SuiteCard(dataset=config.dataset or suite.dataset, judges=config.judges or suite.judges)
+
+
+def _with_undetected(card: ProtocolCard, config: RunConfig) -> ProtocolCard:
+    """`--undetected` is short for the setting of that name, of protocols that have it."""
+    if config.undetected is None or "undetected" not in card.config:
+        return card
+    return card.model_copy(update={"config": {**card.config, "undetected": config.undetected}})
+
+
+def _ref(card: Card, names: Sequence[str] = ()) -> PluginRef:
+    return PluginRef(
+        name=card.name,
+        version=card.version,
+        config=card.config,
+        weights={name: weights.digest(name) for name in names},
+    )
+
+
+def _fetch(cards: Sequence[MethodCard | JudgeCard], offline: bool) -> None:
+    absent = sorted(set(_absent(cards)))
+    if absent:
+        weights.fetch(absent, offline=offline)
+
+
+def _absent(cards: Sequence[MethodCard | JudgeCard]) -> Iterator[str]:
+    return (name for card in cards for name in card.weights if not weights.is_present(name))

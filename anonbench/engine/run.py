@@ -1,0 +1,137 @@
+"""Running jobs: stages to evidence, evidence to scores, scores to a result on disk."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from anonbench.engine import models
+from anonbench.engine.environment import environment, peak_memory_mb
+from anonbench.engine.evidence import collect
+from anonbench.engine.execute import Executor
+from anonbench.engine.plan import Job, RunConfig
+from anonbench.engine.progress import Progress
+from anonbench.engine.store import Store
+from anonbench.errors import UserError
+from anonbench.interfaces import Scores
+from anonbench.results import store as results
+from anonbench.results.record import Counts, Metric, Reduction, Result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: its result's file, or the error that ended it."""
+
+    job: Job
+    path: Path | None = None
+    result: Result | None = None
+    error: UserError | None = None
+    computed: bool = False
+
+
+def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outcome]:
+    """Run jobs one after the other; a job that fails does not stop the others."""
+    outcomes = [_finished(job) for job in jobs]
+    if all(outcome is not None for outcome in outcomes):
+        return [outcome for outcome in outcomes if outcome is not None]
+    executor = Executor(
+        Store(progress.warn), progress, config.batch_size, config.workers, config.overwrite
+    )
+    return [outcome or _attempt(job, executor) for job, outcome in zip(jobs, outcomes, strict=True)]
+
+
+def _finished(job: Job) -> Outcome | None:
+    """The outcome of a job that need not run, as `--overwrite` says."""
+    if job.config.overwrite == "always":
+        return None
+    path = results.find(job.config.output, job.id)
+    if path is None:
+        return None
+    result = results.load(path)
+    if result.status != "complete" and job.config.overwrite == "missing":
+        return None
+    return Outcome(job, path, result)
+
+
+def _attempt(job: Job, executor: Executor) -> Outcome:
+    try:
+        result, scores = _execute(job, executor)
+        path = results.save(result, scores, job.config.output)
+    except UserError as error:
+        return Outcome(job, error=error)
+    return Outcome(job, path, results.load(path), computed=True)
+
+
+def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
+    started = time.perf_counter()
+    executor.reports.clear()
+    protocol = job.build_protocol()
+    scores: dict[str, Scores] = {}
+    reductions: dict[str, Reduction] = {}
+    if job.lacks:
+        reductions = {judge.name: _not_applicable(job) for judge in job.judges}
+    else:
+        needs = protocol.needs(job.dataset, job.config.limit)
+        evidence = collect(job, executor, needs)
+        for judge in job.judges:
+            name, limit = judge.name, job.config.limit
+            scores[name] = protocol.score(job.dataset, evidence, name, limit)
+            reductions[name] = protocol.reduce(scores[name])
+    return _record(job, reductions, executor, time.perf_counter() - started), scores
+
+
+def _not_applicable(job: Job) -> Reduction:
+    metrics = tuple(
+        Metric(
+            name=spec.name,
+            value=None,
+            reason=job.lacks,
+            n=0,
+            unit=spec.unit,
+            direction=spec.direction,
+        )
+        for spec in job.protocol.metrics
+    )
+    return Reduction(metrics=metrics, counts=Counts(unit="samples", expected=0, used=0))
+
+
+def _record(
+    job: Job, reductions: Mapping[str, Reduction], executor: Executor, seconds: float
+) -> Result:
+    metrics = [
+        metric.model_copy(update={"judge": judge.name, "white_box": job.white_box(judge)})
+        for judge in job.judges
+        for metric in reductions[judge.name].metrics
+    ]
+    partial = any(reduction.counts.failed for reduction in reductions.values())
+    return Result(
+        id=job.id,
+        created=datetime.now(UTC),
+        status="partial" if partial else "complete",
+        warnings=tuple(_warnings(job, reductions)),
+        suite=job.config.suite,
+        protocol=job.protocol_ref,
+        method=job.method_ref,
+        dataset=job.dataset_ref,
+        judges=tuple(job.judge_refs.values()),
+        setup=job.setup,
+        counts={name: reduction.counts for name, reduction in reductions.items()},
+        metrics=tuple(metrics),
+        environment=environment(str(models.resolve_device(job.config.device))),
+        stages=tuple(executor.reports),
+        wall_seconds=round(seconds, 3),
+        peak_memory_mb=peak_memory_mb(executor.workers),
+    )
+
+
+def _warnings(job: Job, reductions: Mapping[str, Reduction]) -> list[str]:
+    warnings = []
+    if job.setup.channel == "float":
+        warnings.append("The channel 'float' publishes images that no recipient ever has.")
+    if job.config.limit is not None:
+        warnings.append(f"Only a part of the protocol was run (--limit {job.config.limit}).")
+    for name, reduction in reductions.items():
+        for reason, count in reduction.counts.failed.items():
+            warnings.append(f"{name}: {count} {reduction.counts.unit} failed: {reason}")
+    return warnings
