@@ -1,0 +1,115 @@
+"""What all datasets share: a scan, pairs and a manifest, each made once, and reading an image."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.data.images import read_image
+from anonbench.data.manifest import Manifest, build_manifest
+from anonbench.errors import BadData, BadImage
+from anonbench.interfaces import DatasetCard, Pair, Sample
+from anonbench.paths import home
+
+
+class ImageDataset(ABC):
+    """Images below a folder. A kind of dataset says what its samples and its pairs are.
+
+    Args:
+        card: The dataset's card.
+        root: Its folder, as `anonbench.data.locate` finds it.
+
+    Attributes:
+        card: The dataset's card.
+        root: The folder that sample ids are relative to.
+        official: Official number of `images` and `people`, where there is one.
+    """
+
+    official: ClassVar[Mapping[str, int]] = {}
+
+    def __init__(self, card: DatasetCard, root: Path) -> None:
+        self.card, self.root = card, root
+
+    @classmethod
+    def find(cls, card: DatasetCard, folder: Path) -> Path | None:
+        """The dataset's folder at or below the one a user named, or None."""
+        return next((c for c in (folder, folder / card.name) if cls.fits(c)), None)
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, folder: Path) -> bool:
+        """Whether a folder (which may not exist) has the dataset's layout."""
+
+    @abstractmethod
+    def _scan(self) -> Iterable[Sample]:
+        """The images on disk, in any order."""
+
+    @abstractmethod
+    def _make_pairs(self) -> list[Pair]:
+        """The pairs in their official order."""
+
+    def samples(self) -> tuple[Sample, ...]:
+        """All images on disk, sorted by id.
+
+        Raises:
+            BadData: There is none, or a file's name cannot be an id.
+        """
+        return tuple(self._by_id.values())
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Verification pairs in their official order; BadData where there can be none."""
+        return self._pairs
+
+    def manifest(self) -> Manifest:
+        """Every file of the dataset, hashed anew only where size or mtime changed."""
+        return self._manifest
+
+    def hash_files(self, cache: Path | None) -> Manifest:
+        """The manifest with a given cache, or with every file read where there is none."""
+        return build_manifest(self.root, self._by_id, cache)
+
+    def read(self, sample_id: str) -> NDArray[np.uint8]:
+        """The image `[H, W, 3]`, RGB; BadImage where it is missing or broken."""
+        if sample_id not in self._by_id:
+            raise BadImage(f"The {self.card.name} image {self.root / sample_id} does not exist.")
+        return read_image(self.root / sample_id)
+
+    @property
+    def state_file(self) -> Path:
+        """Where things remembered about this copy of the dataset stand, without a suffix."""
+        place = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:16]
+        return home() / "manifests" / f"{self.card.name}-{place}"
+
+    @cached_property
+    def _by_id(self) -> dict[str, Sample]:
+        samples = {sample.id: sample for sample in self._scan()}
+        if not samples:
+            raise BadData(
+                f"There is no image of {self.card.title} in {self.root}.",
+                mend=f"The layout must be: {self.card.layout}",
+            )
+        for name in samples:
+            _refuse_odd_name(name)
+        return dict(sorted(samples.items()))
+
+    @cached_property
+    def _pairs(self) -> tuple[Pair, ...]:
+        return tuple(self._make_pairs())
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return self.hash_files(self.state_file.with_suffix(".json"))
+
+
+def _refuse_odd_name(name: str) -> None:
+    """Ids stand in manifests and keys: text, one line."""
+    if not name.isprintable():
+        raise BadData(
+            f"The file name {name!r} holds characters that cannot be printed.",
+            mend="Rename the file.",
+        )
