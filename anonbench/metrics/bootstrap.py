@@ -1,0 +1,127 @@
+"""Bootstrap over identities for verification rates.
+
+Pairs that share a person are not independent, so people are resampled and not pairs: a person
+drawn m times gives each of their genuine pairs the weight m, and an impostor pair the product of
+its two people's multiplicities (the vertex bootstrap of Snijders and Borgatti, Connections 1999;
+for face verification: Fogliato, Patil and Perona, arXiv 2306.01198). Where no person occurs in
+two folds, people are drawn within their fold, so every replicate keeps the folds disjoint.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.metrics.verification import (
+    Floats,
+    Ints,
+    Rule,
+    ScoredPairs,
+    far_curves,
+    fold_histograms,
+    grid_bins,
+    share_by_fold,
+    thresholds_at,
+)
+
+
+def identity_strata(pairs: ScoredPairs) -> tuple[Ints, bool]:
+    """The fold of each identity code, or zeros where the folds share people.
+
+    Returns:
+        `[I]` stratum per code `0 .. I-1` (-1 for a code in no pair), and whether the folds are
+        disjoint in people.
+    """
+    identity = np.concatenate([pairs.identity_a, pairs.identity_b])
+    fold = np.concatenate([pairs.fold, pairs.fold])
+    codes, names = np.unique(identity), np.unique(fold)
+    seen = np.zeros((int(codes[-1]) + 1, len(names)), dtype=bool)
+    seen[identity, np.searchsorted(names, fold)] = True
+    disjoint = bool((seen.sum(axis=1) <= 1).all())
+    strata = seen.argmax(axis=1) if disjoint else np.zeros(len(seen), dtype=np.int64)
+    return np.where(seen.any(axis=1), strata, -1), disjoint
+
+
+def multiplicities(strata: Ints, replicates: int, seed: int) -> Ints:
+    """How often each person is drawn, with replacement within strata.
+
+    Args:
+        strata: `[I]` from `identity_strata`.
+        replicates: Number of draws, R.
+        seed: Seed of the draws.
+
+    Returns:
+        `[R, I]`; in each row every stratum keeps its number of people.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros((replicates, len(strata)), dtype=np.int64)
+    for stratum in np.unique(strata[strata >= 0]):
+        members = np.flatnonzero(strata == stratum)
+        picks = rng.integers(len(members), size=(replicates, len(members)))
+        picks += np.arange(replicates)[:, None] * len(members)
+        counts = np.bincount(picks.ravel(), minlength=replicates * len(members))
+        drawn[:, members] = counts.reshape(replicates, -1)
+    return drawn
+
+
+def pair_weights(pairs: ScoredPairs, drawn: Ints) -> Floats:
+    """Weights `[R, N]` of pairs from multiplicities `[R, I]` of people."""
+    first, second = drawn[:, pairs.identity_a], drawn[:, pairs.identity_b]
+    return np.where(pairs.same, first, first * second).astype(np.float64)
+
+
+def tar_replicates(
+    pairs: ScoredPairs, target: float, rule: Rule, drawn: Ints, block: int = 50
+) -> Floats:
+    """Mean TAR over folds of each replicate, its thresholds chosen anew on its own impostors.
+
+    Args:
+        pairs: N scored pairs.
+        target: The FAR.
+        rule: How thresholds are chosen.
+        drawn: `[R, I]` from `multiplicities`.
+        block: Replicates computed at a time; bounds the memory.
+
+    Returns:
+        `[R]`; a fold without genuine weight is left out of its replicate's mean.
+    """
+    names, fold = np.unique(pairs.fold, return_inverse=True)
+    genuine, impostor = pairs[pairs.same], pairs[~pairs.same]
+    genuine_fold, impostor_fold = fold[pairs.same], fold[~pairs.same]
+    bins = grid_bins(impostor.distance)
+    means = []
+    for part in _blocks(drawn, block):
+        counts = fold_histograms(bins, impostor_fold, len(names), pair_weights(impostor, part))
+        threshold = thresholds_at(far_curves(counts, rule), target, rule)
+        accepted = genuine.distance < threshold[:, genuine_fold]
+        weights = pair_weights(genuine, part)
+        tar = share_by_fold(accepted, genuine_fold, len(names), weights)
+        means.append(_mean_of_known(np.where(np.isnan(threshold), np.nan, tar)))
+    return np.concatenate(means)
+
+
+def fixed_threshold_replicates(genuine: ScoredPairs, threshold: float, drawn: Ints) -> Floats:
+    """TAR `[R]` over all genuine pairs of each replicate at a given threshold."""
+    weights = pair_weights(genuine, drawn)
+    with np.errstate(invalid="ignore"):
+        tar: Floats = (weights @ (genuine.distance < threshold)) / weights.sum(axis=1)
+    return tar
+
+
+def percentile_interval(values: Floats, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of replicates `[R]`; those that are NaN are left out."""
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _blocks(rows: Ints, size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
+    return mean

@@ -1,0 +1,180 @@
+"""`lfw-tar-allpairs`: TAR at a FAR that all pairs of different people measure."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.interfaces import Dataset, Evidence, Needs, ProtocolCard, Scores
+from anonbench.metrics.bootstrap import (
+    fixed_threshold_replicates,
+    identity_strata,
+    multiplicities,
+)
+from anonbench.metrics.verification import (
+    ScoredPairs,
+    all_impostor_counts,
+    binned_auc,
+    pooled_threshold,
+    share_by_fold,
+    unit_vectors,
+)
+from anonbench.results.record import Counts, Interval, Metric, Reduction
+from anonbench_verification.options import AllPairsOptions, read_options
+from anonbench_verification.reduction import (
+    bootstrap_interval,
+    exact_interval,
+    metric,
+    pair_counts,
+)
+from anonbench_verification.slots import (
+    check_far,
+    first_pairs,
+    genuine_pairs,
+    identities,
+    lookup,
+    needs_of,
+    pair_scores,
+    scored_pairs,
+)
+
+
+class LfwTarAllPairs:
+    """Genuine pairs as in `lfw-tar`; impostors are all pairs of different people.
+
+    The impostor pairs are those of the original images that occur in the official pairs, some
+    29.6 million for LFW. They are counted per bin of the threshold grid and not stored one by one.
+    One threshold, the largest of the grid with FAR <= target, serves all folds.
+
+    Args:
+        card: Its config has `far`, `undetected`, `bootstrap`, `bootstrap_seed`.
+
+    Raises:
+        BadConfig: One of these is not allowed.
+    """
+
+    def __init__(self, card: ProtocolCard) -> None:
+        self.card = card
+        self.options = read_options(AllPairsOptions, card)
+
+    def needs(self, dataset: Dataset, limit: int | None) -> Needs:
+        """Every image of the pairs as original, second images of genuine pairs also published.
+
+        Raises:
+            UnreachableFar: These images have too few impostor pairs to resolve the FAR.
+        """
+        pairs = dataset.pairs()
+        check_far(
+            self.card,
+            self.options.far,
+            limit,
+            largest=max(Counter(pair.same for pair in pairs).values(), default=0),
+            usable=lambda n: impostor_pairs(identities(dataset, first_pairs(pairs, n)).values()),
+        )
+        chosen = first_pairs(pairs, limit)
+        return Needs(
+            original=tuple(identities(dataset, chosen)), published=needs_of(chosen).published
+        )
+
+    def score(self, dataset: Dataset, evidence: Evidence, judge: str, limit: int | None) -> Scores:
+        """Scores of the genuine pairs, and the histogram of all impostor pairs.
+
+        Returns:
+            The arrays of `slots.pair_scores` for genuine pairs, and `impostor_counts`
+            (`[len(GRID) + 1]` pairs per bin), `image` (`[M]` sample ids), `image_identity`,
+            `image_failed` (why an image is in no impostor pair, or empty).
+        """
+        pairs = first_pairs(dataset.pairs(), limit)
+        code = identities(dataset, pairs)
+        images = lookup(evidence.embeddings("original", judge), list(code))
+        identity = np.array(list(code.values()), dtype=np.int64)
+        usable = images.failed == ""
+        return {
+            **pair_scores(genuine_pairs(pairs), code, evidence, judge),
+            "impostor_counts": all_impostor_counts(
+                unit_vectors(images.vectors[usable]), identity[usable]
+            ),
+            "image": np.array(list(code), dtype=np.str_),
+            "image_identity": identity,
+            "image_failed": images.failed,
+        }
+
+    def reduce(self, scores: Scores) -> Reduction:
+        """TAR, the exact FAR of its threshold, and AUC to the resolution of the grid.
+
+        Raises:
+            BadData: No genuine pair was scored.
+            UnreachableFar: The impostor pairs cannot resolve the FAR.
+        """
+        genuine = scored_pairs(scores, self.options.undetected)
+        counts = scores["impostor_counts"].astype(np.int64)
+        threshold, far = pooled_threshold(counts, self.options.far)
+        impostors, n = int(counts.sum()), len(genuine.distance)
+        return Reduction(
+            metrics=(
+                self._tar(genuine, threshold, far),
+                metric(self.card, "far", far, impostors),
+                metric(self.card, "auc", binned_auc(genuine.distance, counts), impostors + n),
+            ),
+            counts=self._counts(scores, impostors),
+        )
+
+    def _tar(self, genuine: ScoredPairs, threshold: float, far: float) -> Metric:
+        accepted = genuine.distance < threshold
+        names, fold = np.unique(genuine.fold, return_inverse=True)
+        per_fold = share_by_fold(accepted, fold, len(names), np.ones((1, len(fold))))
+        return metric(
+            self.card,
+            "tar",
+            float(accepted.mean()),
+            len(accepted),
+            std=float(per_fold.std()),
+            intervals=(
+                self._bootstrap(genuine, threshold),
+                exact_interval(int(accepted.sum()), len(accepted)),
+            ),
+            detail={
+                "far": far,
+                "far_target": self.options.far,
+                "threshold": threshold,
+                "accepted": int(accepted.sum()),
+                "folds": len(names),
+            },
+        )
+
+    def _bootstrap(self, genuine: ScoredPairs, threshold: float) -> Interval:
+        strata, disjoint = identity_strata(genuine)
+        drawn = multiplicities(strata, self.options.bootstrap, self.options.bootstrap_seed)
+        return bootstrap_interval(
+            fixed_threshold_replicates(genuine, threshold, drawn),
+            disjoint,
+            self.options.bootstrap_seed,
+            "the threshold taken as given",
+        )
+
+    def _counts(self, scores: Scores, impostors: int) -> Counts:
+        """Counts of the genuine pairs with those of the impostor pairs added."""
+        genuine = pair_counts(scores, self.options.undetected)
+        identity = scores["image_identity"].astype(np.int64)
+        lost = impostor_pairs(identity) - impostors
+        return genuine.model_copy(
+            update={
+                "expected": genuine.expected + impostors + lost,
+                "used": genuine.used + impostors,
+                "failed": genuine.failed | ({"impostor image failed": lost} if lost else {}),
+                "detail": genuine.detail
+                | {
+                    "impostor": impostors,
+                    "images": len(identity),
+                    "images failed": int((scores["image_failed"] != "").sum()),
+                },
+            }
+        )
+
+
+def impostor_pairs(identity: Iterable[int] | NDArray[np.int64]) -> int:
+    """Number of unordered pairs of different people among images with these identity codes."""
+    people = Counter(map(int, identity))
+    images = people.total()
+    return (images * images - sum(n * n for n in people.values())) // 2

@@ -1,0 +1,121 @@
+"""`lfw-tar`: TAR at a FAR over the official verification pairs, fold by fold."""
+
+from collections import Counter
+
+import numpy as np
+
+from anonbench.interfaces import Dataset, Evidence, Needs, Pair, ProtocolCard, Scores
+from anonbench.metrics.bootstrap import identity_strata, multiplicities, tar_replicates
+from anonbench.metrics.verification import ScoredPairs, roc_auc, verify
+from anonbench.results.record import Interval, Metric, Reduction
+from anonbench_verification.options import TarOptions, read_options
+from anonbench_verification.reduction import (
+    bootstrap_interval,
+    exact_interval,
+    metric,
+    pair_counts,
+)
+from anonbench_verification.slots import (
+    check_far,
+    first_pairs,
+    identities,
+    needs_of,
+    pair_scores,
+    scored_pairs,
+)
+
+
+class LfwTar:
+    """The second image of each genuine pair is published, every other image original.
+
+    Thresholds come from the clean impostor pairs (of the other folds, unless `rule=pooled`).
+
+    Args:
+        card: Its config has `rule`, `far`, `undetected`, `bootstrap`, `bootstrap_seed`.
+
+    Raises:
+        BadConfig: One of these is not allowed.
+    """
+
+    def __init__(self, card: ProtocolCard) -> None:
+        self.card = card
+        self.options = read_options(TarOptions, card)
+
+    def needs(self, dataset: Dataset, limit: int | None) -> Needs:
+        """What has to be embedded for the first `limit` pairs of either kind.
+
+        Raises:
+            UnreachableFar: These pairs cannot resolve the FAR.
+        """
+        pairs = dataset.pairs()
+        check_far(
+            self.card,
+            self.options.far,
+            limit,
+            largest=max(Counter(pair.same for pair in pairs).values(), default=0),
+            usable=lambda n: self._threshold_pairs(first_pairs(pairs, n)),
+        )
+        return needs_of(first_pairs(pairs, limit))
+
+    def _threshold_pairs(self, pairs: list[Pair]) -> int:
+        """Fewest impostor pairs from which a fold's threshold is chosen."""
+        per_fold = Counter(pair.fold for pair in pairs if not pair.same)
+        own = 0 if self.options.rule == "pooled" else max(per_fold.values(), default=0)
+        return per_fold.total() - own
+
+    def score(self, dataset: Dataset, evidence: Evidence, judge: str, limit: int | None) -> Scores:
+        """The arrays of `slots.pair_scores`, one entry per pair."""
+        pairs = first_pairs(dataset.pairs(), limit)
+        return pair_scores(pairs, identities(dataset, pairs), evidence, judge)
+
+    def reduce(self, scores: Scores) -> Reduction:
+        """TAR, realised FAR and AUC.
+
+        Raises:
+            BadData: No genuine pair was scored.
+            UnreachableFar: The scored pairs cannot resolve the FAR.
+        """
+        pairs = scored_pairs(scores, self.options.undetected)
+        tar, far = self._rates(pairs)
+        auc = roc_auc(pairs.distance[pairs.same], pairs.distance[~pairs.same])
+        return Reduction(
+            metrics=(tar, far, metric(self.card, "auc", auc, len(pairs.same))),
+            counts=pair_counts(scores, self.options.undetected),
+        )
+
+    def _rates(self, pairs: ScoredPairs) -> tuple[Metric, Metric]:
+        outcome = verify(pairs, self.options.far, self.options.rule)
+        far = float(np.nanmean(outcome.far))
+        detail = {
+            "far": far,
+            "far_target": self.options.far,
+            "threshold": float(outcome.threshold.mean()),
+            "threshold_std": float(outcome.threshold.std()),
+            "accepted": outcome.accepted,
+            "folds": int((~np.isnan(outcome.tar)).sum()),
+        }
+        exact = exact_interval(outcome.accepted, outcome.genuine)
+        return (
+            metric(
+                self.card,
+                "tar",
+                float(np.nanmean(outcome.tar)),
+                outcome.genuine,
+                std=float(np.nanstd(outcome.tar)),
+                intervals=(self._bootstrap(pairs), exact),
+                detail=detail,
+            ),
+            metric(self.card, "far", far, outcome.impostor, std=float(np.nanstd(outcome.far))),
+        )
+
+    def _bootstrap(self, pairs: ScoredPairs) -> Interval:
+        options = self.options
+        strata, disjoint = identity_strata(pairs)
+        drawn = multiplicities(strata, options.bootstrap, options.bootstrap_seed)
+        replicates = tar_replicates(pairs, options.far, options.rule, drawn)
+        return bootstrap_interval(
+            replicates,
+            disjoint,
+            options.bootstrap_seed,
+            f"thresholds chosen anew in each by the rule '{options.rule}'",
+        )

@@ -1,0 +1,84 @@
+"""From arrays to the result record: what both verification protocols report alike."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.interfaces import ProtocolCard, Scores
+from anonbench.metrics.bootstrap import percentile_interval
+from anonbench.metrics.intervals import clopper_pearson
+from anonbench.results.record import Counts, Interval, Metric
+from anonbench_verification.slots import rejected
+
+STD_OF = "folds, population"
+
+
+def metric(
+    card: ProtocolCard,
+    name: str,
+    value: float,
+    n: int,
+    *,
+    std: float | None = None,
+    intervals: tuple[Interval, ...] = (),
+    detail: dict[str, float] | None = None,
+) -> Metric:
+    """A metric with the unit and the direction that the card gives it."""
+    spec = next(spec for spec in card.metrics if spec.name == name)
+    return Metric(
+        name=name,
+        value=float(value),
+        std=None if std is None else float(std),
+        std_of="" if std is None else STD_OF,
+        intervals=intervals,
+        n=n,
+        unit=spec.unit,
+        direction=spec.direction,
+        detail=detail or {},
+    )
+
+
+def bootstrap_interval(
+    replicates: NDArray[np.float64], disjoint: bool, seed: int, threshold: str
+) -> Interval:
+    """The interval of replicates `[R]`, with its scheme in words."""
+    low, high = percentile_interval(replicates)
+    drawn = "within their folds" if disjoint else "over all folds, which share people"
+    return Interval(
+        low=low,
+        high=high,
+        method=f"percentile bootstrap over identities, drawn {drawn}, "
+        f"{len(replicates)} replicates, seed {seed}, {threshold}",
+    )
+
+
+def exact_interval(accepted: int, genuine: int) -> Interval:
+    """Clopper-Pearson of the genuine pairs accepted in all folds together."""
+    low, high = clopper_pearson(accepted, genuine)
+    return Interval(
+        low=low,
+        high=high,
+        method="Clopper-Pearson on the pooled count of accepted genuine pairs, "
+        "as if they were independent and the threshold given",
+    )
+
+
+def pair_counts(scores: Scores, undetected: str) -> Counts:
+    """How many pairs were scored, and why not the others."""
+    failed, same = scores["failed"], scores["same"].astype(np.bool_)
+    used = ~np.isnan(scores["distance"].astype(np.float64))
+    no_probe = int(rejected(scores).sum())
+    return Counts(
+        unit="pairs",
+        expected=len(same),
+        used=int(used.sum()),
+        failed=dict(Counter(map(str, failed[~used]))),
+        detail={
+            "genuine": int((used & same).sum()),
+            "impostor": int((used & ~same).sum()),
+            "face not found in an image": int((used & ~scores["found"].astype(np.bool_)).sum()),
+            "genuine, face not found in the published probe": no_probe,
+            "genuine, rejected for it": no_probe if undetected == "reject" else 0,
+        },
+    )

@@ -1,0 +1,209 @@
+"""Pair slots: which image of a pair is judged as it is and which as published.
+
+Anonymization belongs to a slot, not to a file: the second image of a genuine pair is published,
+and the same file stays original where it is the first of another pair or in an impostor pair.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.errors import BadData, UnreachableFar
+from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Pair, ProtocolCard, Scores
+from anonbench.metrics.verification import ScoredPairs, resolves, smallest_far, squared_distances
+
+
+def first_pairs(pairs: Sequence[Pair], limit: int | None) -> list[Pair]:
+    """The first `limit` genuine and the first `limit` impostor pairs, in turn from every fold.
+
+    The official order is kept. None takes all pairs.
+    """
+    if limit is None:
+        return list(pairs)
+    seen: Counter[tuple[int, bool]] = Counter()
+    turns: dict[bool, list[tuple[int, int, int]]] = {True: [], False: []}
+    for index, pair in enumerate(pairs):
+        turns[pair.same].append((seen[pair.fold, pair.same], pair.fold, index))
+        seen[pair.fold, pair.same] += 1
+    kept = sorted(turn[2] for kind in turns.values() for turn in sorted(kind)[:limit])
+    return [pairs[index] for index in kept]
+
+
+def genuine_pairs(pairs: Iterable[Pair]) -> list[Pair]:
+    """The pairs of one person."""
+    return [pair for pair in pairs if pair.same]
+
+
+def needs_of(pairs: Iterable[Pair]) -> Needs:
+    """Second images of genuine pairs published, every other slot original; ids sorted."""
+    original, published = set[str](), set[str]()
+    for pair in pairs:
+        original.add(pair.a)
+        (published if pair.same else original).add(pair.b)
+    return Needs(original=tuple(sorted(original)), published=tuple(sorted(published)))
+
+
+def identities(dataset: Dataset, pairs: Iterable[Pair]) -> dict[str, int]:
+    """The images of the pairs, sorted, with an integer code of their person.
+
+    Codes count from 0 in the order of the names.
+
+    Raises:
+        BadData: An image is none of the dataset's samples.
+    """
+    person = {sample.id: sample.identity for sample in dataset.samples()}
+    wanted = {id_ for pair in pairs for id_ in (pair.a, pair.b)}
+    if missing := sorted(wanted - person.keys()):
+        raise BadData(
+            f"{len(missing)} images of the pairs are not in the dataset "
+            f"'{dataset.card.name}', e.g. {missing[0]}."
+        )
+    codes = {name: code for code, name in enumerate(sorted({person[id_] for id_ in wanted}))}
+    return {id_: codes[person[id_]] for id_ in sorted(wanted)}
+
+
+def check_far(
+    card: ProtocolCard, far: float, limit: int | None, largest: int, usable: Callable[[int], int]
+) -> None:
+    """Refuse a FAR that the chosen impostor pairs cannot resolve, before anything is computed.
+
+    Args:
+        card: The protocol's card, for the message.
+        far: The target.
+        limit: What the user asked for, None for all pairs.
+        largest: The limit that takes all pairs.
+        usable: Number of impostor pairs that set a threshold under a limit; rises with it.
+
+    Raises:
+        UnreachableFar: With the smallest sufficient `--limit` and FAR.
+    """
+    chosen = largest if limit is None else min(limit, largest)
+    impostors = usable(chosen)
+    if resolves(far, impostors):
+        return
+    ways = []
+    enough = 1 + bisect_left(range(1, largest + 1), True, key=lambda n: resolves(far, usable(n)))
+    if enough <= largest:
+        ways.append(f"--limit {enough} or more")
+    if coarser := smallest_far(impostors):
+        ways.append(f"a higher FAR: --protocol {card.name}:far={coarser:g}")
+    with_limit = "" if limit is None else f" under --limit {limit}"
+    raise UnreachableFar(
+        f"{card.name} cannot measure a FAR of {far:g} with the {impostors} impostor pairs "
+        f"that set a threshold{with_limit}.",
+        why="A single false accept among them already exceeds it.",
+        mend=f"Use {' or '.join(ways) or 'a dataset with more pairs'}.",
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One side of N pairs: `vectors` `[N, D]` with NaN rows where `failed` `[N]` has a reason."""
+
+    vectors: NDArray[np.float32]
+    found: NDArray[np.bool_]
+    failed: NDArray[np.str_]
+
+
+def lookup(embeddings: Embeddings, ids: Sequence[str]) -> Judged:
+    """The embeddings of N ids; an id may occur often."""
+    row = {id_: index for index, id_ in enumerate(embeddings.ids)}
+    rows = np.array([row.get(id_, -1) for id_ in ids], dtype=np.int64)
+    table = np.vstack([embeddings.vectors, np.full((1, embeddings.vectors.shape[1]), np.nan)])
+    vectors = table[rows].astype(np.float32)
+    reason = _reasons(embeddings.failed, ids, rows, vectors)
+    return Judged(vectors, np.append(embeddings.found, False)[rows], reason)
+
+
+def _reasons(
+    failed: Mapping[str, str],
+    ids: Sequence[str],
+    rows: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+) -> NDArray[np.str_]:
+    usable: NDArray[np.bool_] = np.isfinite(vectors).all(axis=1) & (vectors != 0).any(axis=1)
+    return np.array(
+        [
+            failed.get(id_, "no embedding") if index < 0 else "" if good else "unusable embedding"
+            for id_, index, good in zip(ids, rows, usable, strict=True)
+        ],
+        dtype=np.str_,
+    )
+
+
+def pair_scores(
+    pairs: Sequence[Pair], code: Mapping[str, int], evidence: Evidence, judge: str
+) -> Scores:
+    """Scores of N pairs, the second image of a genuine one as published.
+
+    Args:
+        pairs: The pairs.
+        code: Code of its person per sample id, from `identities`.
+        evidence: Embeddings of the original and the published images.
+        judge: Name of the recogniser.
+
+    Returns:
+        Arrays of length N: `distance` (float64, NaN where an image failed), `failed` (why, or
+        empty), `same`, `fold`, `a`, `b` (sample ids), `identity_a`, `identity_b` (codes),
+        `found` (a face was found in both images), `found_probe` (in the second).
+    """
+    same = np.array([pair.same for pair in pairs], dtype=bool)
+    ids_b = [pair.b for pair in pairs]
+    original = evidence.embeddings("original", judge)
+    first = lookup(original, [pair.a for pair in pairs])
+    probe = lookup(evidence.embeddings("published", judge), ids_b)
+    clean = lookup(original, ids_b)
+    second = Judged(
+        np.where(same[:, None], probe.vectors, clean.vectors),
+        np.where(same, probe.found, clean.found),
+        np.where(same, probe.failed, clean.failed),
+    )
+    return {
+        "distance": squared_distances(first.vectors, second.vectors),
+        "failed": np.where(first.failed != "", first.failed, second.failed),
+        "same": same,
+        "fold": np.array([pair.fold for pair in pairs], dtype=np.int64),
+        "a": np.array([pair.a for pair in pairs], dtype=np.str_),
+        "b": np.array(ids_b, dtype=np.str_),
+        "identity_a": np.array([code[pair.a] for pair in pairs], dtype=np.int64),
+        "identity_b": np.array([code[pair.b] for pair in pairs], dtype=np.int64),
+        "found": first.found & second.found,
+        "found_probe": second.found,
+    }
+
+
+def scored_pairs(scores: Scores, undetected: str) -> ScoredPairs:
+    """The pairs without a failed image.
+
+    With `undetected="reject"` the distance of a genuine pair whose published probe shows no face
+    is infinite. Originals without a detection keep their fallback crop.
+
+    Raises:
+        BadData: No genuine pair is left.
+    """
+    distance = scores["distance"].astype(np.float64)
+    pairs = ScoredPairs(
+        np.where(rejected(scores), np.inf, distance) if undetected == "reject" else distance,
+        scores["same"].astype(np.bool_),
+        scores["fold"].astype(np.int64),
+        scores["identity_a"].astype(np.int64),
+        scores["identity_b"].astype(np.int64),
+    )
+    kept = pairs[~np.isnan(distance)]
+    if not kept.same.any():
+        reasons = Counter(map(str, scores["failed"][pairs.same]))
+        raise BadData(
+            "No genuine pair could be scored, so there is no true accept rate.",
+            why="; ".join(f"{reason}: {n} pairs" for reason, n in reasons.most_common(3)),
+        )
+    return kept
+
+
+def rejected(scores: Scores) -> NDArray[np.bool_]:
+    """`[N]` genuine pairs, judged, whose published probe shows no face."""
+    judged = ~np.isnan(scores["distance"].astype(np.float64))
+    return judged & scores["same"].astype(np.bool_) & ~scores["found_probe"].astype(np.bool_)
