@@ -1,0 +1,216 @@
+"""The local copies of artefacts: where they are, and that they are what they should be.
+
+Each artefact has a folder `weights/NAME/` in the cache. A receipt beside it records the digest
+that was verified and a stamp of sizes and modification times, so that a later use costs a `stat`
+and not a hash.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from anonbench.errors import MissingArtefact, WrongHash
+from anonbench.paths import home
+from anonbench.weights.catalogue import Artefact, lookup
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was verified, and how to notice cheaply that it changed since."""
+
+    digest: str
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Outcome of re-hashing one artefact; `expected` and `found` are digests."""
+
+    name: str
+    status: Literal["ok", "damaged", "absent"]
+    expected: str = ""
+    found: str = ""
+
+
+def root() -> Path:
+    """The folder of all artefacts, mode 0700."""
+    return private_folder(home() / "weights")
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder, created with mode 0700 where it does not exist."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def locked(key: str) -> Iterator[None]:
+    """Hold a lock between processes; released by the system if this process dies."""
+    from filelock import FileLock
+
+    with FileLock(private_folder(root() / ".locks") / f"{key}.lock"):
+        yield
+
+
+def path(name: str) -> Path:
+    """The verified local copy of an artefact: a file, or a folder for folder artefacts.
+
+    Raises:
+        UnknownName: Not in the catalogue.
+        MissingArtefact: Not on this machine.
+        WrongHash: It is there but damaged.
+    """
+    check = _check(lookup(name), trust_stamp=True)
+    if check.status == "absent":
+        artefact = lookup(name)
+        raise MissingArtefact(
+            f"The artefact '{name}' is not on this machine.",
+            why=f"It is: {artefact.what}",
+            mend=f"Run: {artefact.fetch_command}",
+        )
+    if check.status == "damaged":
+        raise WrongHash(
+            f"The local copy of '{name}' in {root() / name} is damaged.",
+            why=f"Expected sha256 {check.expected}, found {check.found}.",
+            mend=f"Run: anonbench fetch {name}",
+        )
+    return location(lookup(name))
+
+
+def location(artefact: Artefact) -> Path:
+    """Where the artefact is, or would be, in the cache."""
+    return root() / artefact.name / artefact.file
+
+
+def is_present(name: str) -> bool:
+    """Whether a verified, undamaged copy is on this machine."""
+    return _check(lookup(name), trust_stamp=True).status == "ok"
+
+
+def digest(name: str) -> str:
+    """The SHA-256 that the catalogue or the first import gives for an artefact.
+
+    For a folder it is the tree digest.
+
+    Raises:
+        UnknownName: Not in the catalogue.
+        MissingArtefact: Nobody published it and nothing was imported yet.
+    """
+    artefact = lookup(name)
+    expected = expected_digest(artefact)
+    if not expected:
+        raise MissingArtefact(
+            f"The content hash of '{name}' is not known before its first import.",
+            mend=f"Run: {artefact.fetch_command}",
+        )
+    return expected
+
+
+def verify(names: Iterable[str]) -> list[Check]:
+    """Hash the local copies again; an artefact that is not here is reported as absent."""
+    return [_check(lookup(name), trust_stamp=False) for name in names]
+
+
+def expected_digest(artefact: Artefact) -> str:
+    """The catalogue's digest, else the one recorded at the first import, else empty."""
+    receipt = _read_receipt(artefact.name)
+    return artefact.sha256 or (receipt.digest if receipt else "")
+
+
+def adopt(artefact: Artefact, folder: Path) -> None:
+    """Make a filled folder the artefact's local copy, if its content is the expected one.
+
+    The caller holds the artefact's lock. The folder is moved, so that a reader sees the old copy
+    or the whole new one.
+
+    Raises:
+        WrongHash: The content is not what the catalogue or the first import says.
+    """
+    found = _digest_of(folder / artefact.file)
+    require_digest(f"What was brought for '{artefact.name}'", expected_digest(artefact), found)
+    target = root() / artefact.name
+    if target.exists():
+        shutil.rmtree(target)
+    folder.rename(target)
+    _write_receipt(artefact.name, Receipt(found, _stamp(target / artefact.file)))
+
+
+def require_digest(subject: str, expected: str, found: str) -> None:
+    """WrongHash, naming both, where an expected digest is known and another was found."""
+    if expected and found != expected:
+        raise WrongHash(
+            f"{subject} is not what it should be: expected sha256 {expected}, found {found}.",
+            why="The file is damaged, incomplete, or another version.",
+        )
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tree_digest(folder: Path) -> str:
+    """SHA-256 over the list of files: lines `sha256␠␠path`, sorted by POSIX path.
+
+    It is what `find . -type f` through `sha256sum` gives, sorted by path and without the `./`.
+    """
+    lines = (f"{file_digest(folder / name)}  {name}\n" for name in _files(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _digest_of(place: Path) -> str:
+    return tree_digest(place) if place.is_dir() else file_digest(place)
+
+
+def _files(folder: Path) -> list[str]:
+    """POSIX paths of all files below a folder, sorted."""
+    found = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+    return sorted(file.relative_to(folder).as_posix() for file in found)
+
+
+def _stamp(place: Path) -> str:
+    """A hash over path, size and modification time of every file: it changes when they do."""
+    names = _files(place) if place.is_dir() else [""]
+    states = ((name, (place / name).stat()) for name in names)
+    lines = (f"{state.st_size} {state.st_mtime_ns} {name}\n" for name, state in states)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check(artefact: Artefact, trust_stamp: bool) -> Check:
+    place, receipt = location(artefact), _read_receipt(artefact.name)
+    if receipt is None or not place.exists():
+        return Check(artefact.name, "absent")
+    expected = artefact.sha256 or receipt.digest
+    stamp = _stamp(place)
+    if trust_stamp and receipt == Receipt(expected, stamp):
+        return Check(artefact.name, "ok", expected, expected)
+    found = _digest_of(place)
+    if found != expected:
+        return Check(artefact.name, "damaged", expected, found)
+    _write_receipt(artefact.name, Receipt(found, stamp))
+    return Check(artefact.name, "ok", expected, found)
+
+
+def _receipt_file(name: str) -> Path:
+    return private_folder(root() / ".receipts") / f"{name}.json"
+
+
+def _read_receipt(name: str) -> Receipt | None:
+    try:
+        return Receipt(**json.loads(_receipt_file(name).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def _write_receipt(name: str, receipt: Receipt) -> None:
+    file = _receipt_file(name)
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(asdict(receipt)), encoding="utf-8")
+    temporary.replace(file)

@@ -1,0 +1,1 @@
+"""A stand-in for setuptools that runs nothing; see `build_meta`."""
