@@ -5,39 +5,43 @@ it can be listed without being imported. A table may say `extends = "other-name"
 it does not set. A plug-in without `card.toml` is imported and its `card` attribute taken.
 """
 
+from __future__ import annotations
+
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anonbench.errors import BadConfig, MissingExtra, UnknownName, UserError
-from anonbench.interfaces import (
-    Card,
-    ConfigValue,
-    DatasetCard,
-    JudgeCard,
-    MethodCard,
-    ProtocolCard,
-)
 
-C = TypeVar("C", bound=Card)
+if TYPE_CHECKING:
+    from anonbench.interfaces import (
+        Card,
+        ConfigValue,
+        DatasetCard,
+        JudgeCard,
+        MethodCard,
+        ProtocolCard,
+    )
+
+C = TypeVar("C", bound="Card")
 
 
 class Registry(Generic[C]):
     """The plug-ins of one kind.
 
+    Cards are pydantic models; that library is imported with the first card, not before.
+
     Args:
-        kind: Singular name used in messages, e.g. `method`.
-        card_type: The pydantic model of its cards.
+        kind: `method`, `protocol`, `judge` or `dataset`; also the entry-point group.
+        card_type: Name of its card's class in `anonbench.interfaces`.
     """
 
-    def __init__(self, kind: str, card_type: type[C]) -> None:
-        self.kind, self.card_type = kind, card_type
+    def __init__(self, kind: str, card_type: str) -> None:
+        self.kind, self._card_type = kind, card_type
         self._cards: dict[str, C] = {}
 
     @cached_property
@@ -47,6 +51,11 @@ class Registry(Generic[C]):
     def names(self) -> list[str]:
         """All registered names, sorted."""
         return sorted(self._points)
+
+    def summary(self, name: str) -> str:
+        """One sentence about a plug-in, without validating its card."""
+        table = _card_table(self._point(name))
+        return str(table.get("summary", "") if table is not None else self.card(name).summary)
 
     def _point(self, name: str) -> EntryPoint:
         if name not in self._points:
@@ -105,8 +114,13 @@ class Registry(Generic[C]):
         return self._validate(point.name, table).extras if table is not None else ()
 
     def _validate(self, name: str, table: dict[str, Any]) -> C:
+        from pydantic import ValidationError
+
+        from anonbench import interfaces
+
+        card_type: type[C] = getattr(interfaces, self._card_type)
         try:
-            return self.card_type.model_validate({"name": name, **table})
+            return card_type.model_validate({"name": name, **table})
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
@@ -167,7 +181,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-methods = Registry("method", MethodCard)
-protocols = Registry("protocol", ProtocolCard)
-judges = Registry("judge", JudgeCard)
-datasets = Registry("dataset", DatasetCard)
+methods: Registry[MethodCard] = Registry("method", "MethodCard")
+protocols: Registry[ProtocolCard] = Registry("protocol", "ProtocolCard")
+judges: Registry[JudgeCard] = Registry("judge", "JudgeCard")
+datasets: Registry[DatasetCard] = Registry("dataset", "DatasetCard")

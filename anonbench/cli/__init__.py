@@ -1,5 +1,6 @@
-"""The command line. Each command group registers itself; torch is imported by none of them
-before a command computes.
+"""The command line.
+
+Each command group registers itself; torch is imported by none of them before a command computes.
 """
 
 import sys

@@ -1,7 +1,191 @@
-"""Stub, being written."""
+"""`anonbench list`, `info` and `doctor`: what there is and what can run here."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import typer
 
+from anonbench.cli import console
+from anonbench.errors import BadConfig, UnknownName, UserError
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document. Example: --json")]
+_KINDS = ("methods", "protocols", "judges", "datasets", "weights")
+
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this group."""
+    """Add the commands `list`, `info` and `doctor`."""
+    app.command("list")(list_kind)
+    app.command("info")(info)
+    app.command("doctor")(doctor)
+
+
+def list_kind(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(_KINDS)}. Example: methods")],
+    as_json: _AsJson = False,
+) -> None:
+    """List what is registered.
+
+    Example: anonbench list methods
+    """
+    if kind not in _KINDS:
+        raise BadConfig(f"'{kind}' is nothing to list.", mend=f"List one of: {', '.join(_KINDS)}")
+    if as_json:
+        console.print_json(list(_describe(kind)))
+        return
+    rows = dict(_summaries(kind))
+    width = max(map(len, rows), default=0)
+    for name, summary in rows.items():
+        console.out.print(f"{name:<{width}}  {summary}", markup=False)
+
+
+def _summaries(kind: str) -> Iterator[tuple[str, str]]:
+    if kind == "weights":
+        from anonbench.weights import catalogue
+
+        yield from ((name, entry.what) for name, entry in sorted(catalogue().items()))
+        return
+    from anonbench import registry
+
+    known: registry.Registry[Any] = getattr(registry, kind)
+    yield from ((name, known.summary(name)) for name in known.names())
+
+
+def _describe(kind: str) -> Iterator[dict[str, Any]]:
+    if kind == "weights":
+        from anonbench.weights import catalogue
+
+        yield from (asdict(entry) for _, entry in sorted(catalogue().items()))
+        return
+    from anonbench import registry
+
+    known: registry.Registry[Any] = getattr(registry, kind)
+    for name in known.names():
+        yield known.card(name).model_dump(mode="json")
+
+
+def info(
+    name: Annotated[str, typer.Argument(help="Any registered name. Example: pixelate")],
+    as_json: _AsJson = False,
+) -> None:
+    """Show all that is known about a method, protocol, judge, dataset or weight.
+
+    Example: anonbench info lfw-tar
+    """
+    found = {kind: row for kind in _KINDS for row in _describe(kind) if row["name"] == name}
+    if not found:
+        raise UnknownName("plug-in", name, _all_names())
+    if as_json:
+        console.print_json(found)
+        return
+    for kind, row in found.items():
+        console.out.print(f"[bold]{kind.removesuffix('s')} {name}[/]")
+        for key, value in row.items():
+            if value not in ("", [], {}, None) and key != "name":
+                console.out.print(f"  {key:<16} {_flat(value)}", markup=False)
+
+
+def _all_names() -> list[str]:
+    return [name for kind in _KINDS for name, _ in _summaries(kind)]
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={_flat(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(_flat(v) for v in value)
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: its state, and the command that mends it."""
+
+    what: str
+    ok: bool
+    state: str
+    mend: str = ""
+
+
+def doctor(as_json: _AsJson = False) -> None:
+    """Tell what can run here, what is missing, and the command that gets it.
+
+    Example: anonbench doctor
+    """
+    findings = [*_check_home(), *_check_extras(), *_check_weights(), *_check_suites()]
+    if as_json:
+        console.print_json([asdict(finding) for finding in findings])
+        return
+    for finding in findings:
+        mark = "[green]ok     [/]" if finding.ok else "[yellow]missing[/]"
+        console.out.print(f"{mark} {finding.what}: {finding.state}")
+        if finding.mend:
+            console.out.print(f"          get it with: {finding.mend}", markup=False)
+
+
+def _check_home() -> Iterator[Finding]:
+    import shutil
+
+    from anonbench.paths import home
+
+    try:
+        free = shutil.disk_usage(home()).free / 2**30
+        yield Finding("cache folder", True, f"{home()}, {free:.0f} GiB free")
+    except UserError as error:
+        yield Finding("cache folder", False, error.what, error.mend)
+
+
+def _check_extras() -> Iterator[Finding]:
+    from importlib.util import find_spec
+
+    extras = {
+        "torch": ("torch", "torchvision", "safetensors", "scipy", "sklearn"),
+        "faces": ("dlib", "facenet_pytorch", "onnxruntime"),
+        "ray": ("ray",),
+    }
+    for extra, modules in extras.items():
+        absent = [module for module in modules if find_spec(module) is None]
+        state = f"lacks {', '.join(absent)}" if absent else "installed"
+        mend = f"pip install 'anonbench[{extra}]'" if absent else ""
+        yield Finding(f"extra [{extra}]".replace("[", "\\["), not absent, state, mend)
+
+
+def _check_weights() -> Iterator[Finding]:
+    from anonbench import registry, weights
+
+    plugins = [
+        (kind, name) for kind in ("methods", "judges") for name in getattr(registry, kind).names()
+    ]
+    for kind, name in plugins:
+        wanted = getattr(registry, kind).card(name).weights
+        absent = [artefact for artefact in wanted if not weights.is_present(artefact)]
+        mend = f"anonbench fetch {' '.join(absent)}" if absent else ""
+        state = (
+            f"lacks {', '.join(absent)}" if absent else "ready" if wanted else "needs no weights"
+        )
+        yield Finding(f"{kind.removesuffix('s')} {name}", not absent, state, mend)
+
+
+def _check_suites() -> Iterator[Finding]:
+    from anonbench import registry
+
+    known = set(registry.judges.names())
+    for name in registry.protocols.names():
+        for suite, content in registry.protocols.card(name).suites.items():
+            what = f"protocol {name}, suite {suite}"
+            absent = [judge for judge in content.judges if judge not in known]
+            if absent:
+                yield Finding(what, False, f"judges not registered: {', '.join(absent)}")
+            else:
+                yield _check_dataset(what, content.dataset)
+
+
+def _check_dataset(what: str, name: str) -> Finding:
+    from anonbench import registry
+    from anonbench.data import locate
+
+    try:
+        root = locate(registry.datasets.card(name), None)
+    except UserError as error:
+        return Finding(what, False, error.what, error.mend)
+    return Finding(what, True, f"dataset {name} at {root}")

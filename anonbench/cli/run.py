@@ -1,7 +1,288 @@
-"""Stub, being written."""
+"""`anonbench run`: methods through protocols, results on disk."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anonbench.cli import console
+from anonbench.errors import BadConfig
+
+if TYPE_CHECKING:
+    from anonbench.engine.run import Outcome
+    from anonbench.results.record import Result
+
+_WHAT, _HOW, _MACHINE = "What to measure", "How to measure", "Machine"
+
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this group."""
+    """Add the command `run`."""
+    app.command("run")(run)
+
+
+def run(
+    method: Annotated[
+        list[str],
+        typer.Option(
+            "--method",
+            "-m",
+            help="Methods, repeated or separated by commas, with settings after colons. "
+            "Example: --method identity,pixelate:block=24. `all` means every registered one.",
+            rich_help_panel=_WHAT,
+        ),
+    ],
+    protocol: Annotated[
+        list[str],
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="Protocols, likewise. Example: --protocol lfw-tar:rule=conservative",
+            rich_help_panel=_WHAT,
+        ),
+    ],
+    suite: Annotated[
+        str,
+        typer.Option(
+            help="Datasets and judges that fit together: `demo` (reachable through package "
+            "registries) or `paper` (the papers' own). Example: --suite paper",
+            rich_help_panel=_WHAT,
+        ),
+    ] = "demo",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Another dataset than the suite's. Example: --dataset lfw", rich_help_panel=_WHAT
+        ),
+    ] = "",
+    judge: Annotated[
+        list[str],
+        typer.Option(
+            help="Other judges than the suite's. Example: --judge dlib-resnet",
+            rich_help_panel=_WHAT,
+        ),
+    ] = [],  # noqa: B006  # typer wants a list and copies it
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the dataset, or with a folder named like it. "
+            "Example: --data-root ~/data",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for results. Example: --output runs/today", rich_help_panel=_WHAT
+        ),
+    ] = Path("runs"),
+    seed: Annotated[
+        list[str],
+        typer.Option(
+            help="Seeds of the run, one result each. Example: --seed 0,1,2", rich_help_panel=_HOW
+        ),
+    ] = ["0"],  # noqa: B006
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Only a part, for a quick look; what it counts is the protocol's "
+            "(pairs of each kind in lfw-tar). Example: --limit 1200",
+            min=1,
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    channel: Annotated[
+        str,
+        typer.Option(
+            help="Publication channel: png, jpeg:Q, webp:Q, resize:S joined by +, or float. "
+            "Example: --channel resize:0.5+jpeg:75",
+            rich_help_panel=_HOW,
+        ),
+    ] = "png",
+    presentation: Annotated[
+        str,
+        typer.Option(
+            help="Judge anonymized crops (`crop`) or crops pasted back (`paste`). "
+            "Example: --presentation paste",
+            rich_help_panel=_HOW,
+        ),
+    ] = "crop",
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="Detection judge used for alignment. Example: --detector mtcnn",
+            rich_help_panel=_HOW,
+        ),
+    ] = "dlib-hog",
+    undetected: Annotated[
+        str | None,
+        typer.Option(
+            help="Anonymized images without a face: judge the original's box (`fallback`, the "
+            "default) or never accept them (`reject`). Example: --undetected reject",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda, cuda:1, mps. Example: --device cuda", rich_help_panel=_MACHINE
+        ),
+    ] = "auto",
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            help="Images per network call. Example: --batch-size 64",
+            min=1,
+            rich_help_panel=_MACHINE,
+        ),
+    ] = 32,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that find faces; all cores by default. Example: --workers 1",
+            min=1,
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        str,
+        typer.Option(
+            help="What to do about existing results: keep all (`never`), keep complete ones and "
+            "compute what is missing (`missing`), or compute everything again (`always`). "
+            "Example: --overwrite always",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = "missing",
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Never open a socket; missing weights are an error. Example: --offline",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the results as one JSON document. Example: --json"),
+    ] = False,
+) -> None:
+    """Run methods through protocols and store one result for each.
+
+    Finished results are recognised and not computed again; a run that was stopped continues
+    where it was.
+
+    Example: anonbench run --method identity,pixelate --protocol lfw-tar --suite demo
+    """
+    from anonbench import registry
+
+    options: dict[str, Any] = {
+        "methods": _names(method, registry.methods),
+        "protocols": _names(protocol, registry.protocols),
+        "suite": suite,
+        "dataset": dataset,
+        "judges": _split(judge),
+        "detector": detector,
+        "data_root": data_root,
+        "output": output,
+        "seeds": _split(seed),
+        "limit": limit,
+        "channel": channel,
+        "presentation": presentation,
+        "undetected": undetected,
+        "device": device,
+        "batch_size": batch_size,
+        "overwrite": overwrite,
+        "offline": offline,
+    }
+    if workers is not None:
+        options["workers"] = workers
+    outcomes = _run(options)
+    if as_json:
+        console.print_json([_as_json(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            _show(outcome)
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    if errors:
+        raise typer.Exit(errors[0].exit_code)
+
+
+def _run(options: dict[str, Any]) -> "list[Outcome]":
+    from pydantic import ValidationError
+
+    from anonbench.engine.plan import RunConfig, plan
+    from anonbench.engine.progress import Progress
+    from anonbench.engine.run import run as run_jobs
+
+    try:
+        config = RunConfig.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).rstrip("s").replace("_", "-")
+        raise BadConfig(
+            f"--{name} {first['input']}: {first['msg']}.", mend="See: anonbench run --help"
+        ) from error
+    return run_jobs(plan(config), config, Progress(console.err))
+
+
+def _split(values: list[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def _names(values: list[str], known: Any) -> tuple[str, ...]:
+    names = _split(values)
+    return tuple(known.names()) if names == ("all",) else names
+
+
+def _as_json(outcome: "Outcome") -> dict[str, Any]:
+    return {
+        "job": outcome.job.title,
+        "path": str(outcome.path) if outcome.path else None,
+        "computed": outcome.computed,
+        "error": str(outcome.error) if outcome.error else None,
+        "result": outcome.result.model_dump(mode="json") if outcome.result else None,
+    }
+
+
+def _show(outcome: "Outcome") -> None:
+    console.out.print(f"\n[bold]{outcome.job.title}[/]", end="  ")
+    if outcome.error:
+        console.out.print("[red]failed[/]")
+        console.report_error(outcome.error)
+    elif outcome.result:
+        state = "computed" if outcome.computed else "already there"
+        console.out.print(f"[green]{outcome.result.status}[/] ({state})")
+        _show_metrics(outcome.result)
+        if outcome.computed:
+            _show_stages(outcome.result)
+        console.out.print(f"  {outcome.path}", markup=False)
+
+
+def _show_metrics(result: "Result") -> None:
+    from rich.table import Table
+
+    table = Table("judge", "metric", "value", "std", "95% interval", "n", box=None, padding=(0, 2))
+    for metric in result.metrics:
+        value = f"n/a ({metric.reason})" if metric.value is None else f"{metric.value:.4f}"
+        std = "" if metric.std is None else f"{metric.std:.4f}"
+        spans = [f"{i.low:.4f}…{i.high:.4f}" for i in metric.intervals[:1]]
+        judge = f"{metric.judge} (white-box)" if metric.white_box else metric.judge
+        table.add_row(judge, metric.name, value, std, *(spans or [""]), str(metric.n))
+    console.out.print(table)
+    for warning in result.warnings:
+        console.out.print(f"  warning: {warning}", markup=False)
+
+
+def _show_stages(result: "Result") -> None:
+    from rich.table import Table
+
+    table = Table("stage", "seconds", "images", "computed", "failed", box=None, padding=(0, 2))
+    for stage in result.stages:
+        table.add_row(
+            stage.name,
+            f"{stage.seconds:.1f}",
+            str(stage.items),
+            str(stage.computed),
+            str(stage.failed),
+        )
+    console.out.print(table)
+    console.out.print(f"  {result.wall_seconds:.1f} s, peak memory {result.peak_memory_mb:.0f} MiB")
