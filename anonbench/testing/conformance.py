@@ -1,0 +1,251 @@
+"""The conformance suite: what any method plug-in must fulfil before its numbers mean anything.
+
+It needs no data: the inputs are synthetic faces. It proves that a method keeps its promises to
+the suite, not that it anonymizes; that is what protocols measure. One thing it cannot see: a
+`recover` that reads originals from a place outside the object, such as a file or a module.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anonbench import registry, weights
+from anonbench.data.align import template
+from anonbench.engine.channel import to_uint8
+from anonbench.engine.models import resolve_device
+from anonbench.engine.stages import to_tensor
+from anonbench.errors import UserError
+from anonbench.interfaces import HidesPassword, Method, MethodCard, ReversibleMethod, sample_key
+from anonbench.testing.inputs import synthetic_faces
+from anonbench.testing.outcome import Check, NotApplicableError, NotConformingError, Rule, run_rules
+from anonbench.testing.randomness import isolated
+from anonbench.testing.stages import TOLERANCE, KeyEffect, Stage, difference, stage_rules
+
+BATCH = 3
+UNKNOWN_TEMPLATE_SIZE = 256
+
+
+@dataclass
+class Subject:
+    """The method under test."""
+
+    card: MethodCard
+    attribute: Callable[[MethodCard, torch.device], Any]
+    device: torch.device
+    size: int
+
+    def build(self) -> Any:
+        """A new object of it, the global random number generators left alone."""
+        with isolated(0):
+            return self.attribute(self.card, self.device)
+
+    @cached_property
+    def method(self) -> Any:
+        """The object that anonymizes."""
+        return self.build()
+
+
+def check_method(spec: str, device: str = "cpu", size: int | None = None) -> list[Check]:
+    """Try a registered method on synthetic faces.
+
+    Args:
+        spec: `NAME` or `NAME:key=value`.
+        device: Where to run it: `cpu`, `cuda`, `cuda:1`, `mps`.
+        size: Crop size in pixels; the size of the card's template where None.
+
+    Returns:
+        All checks, also those that were skipped.
+
+    Raises:
+        UserError: The method is unknown, or it cannot be built here at all, because its card,
+            its config, its weights or a dependency of it is not in order.
+    """
+    card = registry.methods.parse(spec)
+    attribute, place = registry.methods.load(card.name), resolve_device(device)
+    subject = Subject(card, attribute, place, size or _template_size(card))
+    checks = run_rules(_card_rules(subject))
+    if not checks[-1].passed:
+        return [*checks, _skip("anonymize", f"'{checks[-1].name}' must pass first")]
+    anonymize = _anonymize_stage(subject)
+    of_anonymize = run_rules(stage_rules(anonymize))
+    checks += of_anonymize
+    if failures(of_anonymize):
+        reason = "'anonymize' must pass first"
+        return [*checks, _skip("recover", reason), _skip("hidden bits", reason)]
+    published = publish(anonymize.trial.output)
+    checks += _check_recover(subject, published)
+    return checks + _check_hidden_bits(subject, anonymize.images, published)
+
+
+def failures(checks: list[Check]) -> list[Check]:
+    """The checks that failed; a skipped check is none of them."""
+    return [check for check in checks if check.status == "failed"]
+
+
+def publish(output: Tensor) -> Tensor:
+    """What a recipient has of a method's output: the 8-bit pixels of a lossless file."""
+    arrays = output.permute(0, 2, 3, 1).cpu().numpy()
+    return to_tensor([to_uint8(array) for array in arrays]).to(output.device)
+
+
+def _skip(name: str, reason: str) -> Check:
+    return Check(name, False, skipped=reason)
+
+
+def _template_size(card: MethodCard) -> int:
+    """The crop size; where the template is unknown, which is a failure, one to go on with."""
+    try:
+        return template(card.template).size
+    except UserError:
+        return UNKNOWN_TEMPLATE_SIZE
+
+
+# ----------------------------------------------------------------------------- card and object
+def _card_rules(subject: Subject) -> list[Rule]:
+    return [
+        Rule("card: complete", partial(_card_complete, subject.card)),
+        Rule("card: template", partial(_card_template, subject.card)),
+        Rule("card: weights", partial(_card_weights, subject.card)),
+        Rule("object: built", partial(_built, subject)),
+        Rule("object: abilities", partial(_abilities, subject), after=("object: built",)),
+    ]
+
+
+def _card_complete(card: MethodCard) -> str:
+    texts = {"title": card.title, "summary": card.summary, "licence": card.licence}
+    texts["citation or paper"] = card.citation + card.paper
+    empty = [name for name, text in texts.items() if not text.strip()]
+    if empty:
+        raise NotConformingError(f"The card has no {', no '.join(empty)}. Fill it in in card.toml.")
+    return "title, summary, licence, source"
+
+
+def _card_template(card: MethodCard) -> str:
+    try:
+        template(card.template)
+    except UserError as error:
+        raise NotConformingError(f"{error} Correct 'template' in the card.") from error
+    return card.template
+
+
+def _card_weights(card: MethodCard) -> str:
+    unknown = sorted(set(card.weights) - set(weights.catalogue()))
+    if unknown:
+        raise NotConformingError(
+            f"The catalogue has no artefact {', '.join(unknown)}. Correct 'weights' in the card; "
+            "see: anonbench weights list"
+        )
+    return ", ".join(card.weights) or "none needed"
+
+
+def _built(subject: Subject) -> str:
+    if getattr(subject.method, "card", None) != subject.card:
+        raise NotConformingError(
+            "The object's card is not the one it was built with. Write self.card = card."
+        )
+    return type(subject.method).__name__
+
+
+def _abilities(subject: Subject) -> str:
+    """The object has the methods that its card promises, and no others."""
+    card = subject.card
+    promises = (
+        (Method, "anonymize", True),
+        (ReversibleMethod, "recover", card.reversible),
+        (HidesPassword, "hidden_bits and extract_bits", card.hidden_bits > 0),
+    )
+    for kind, names, wanted in promises:
+        if isinstance(subject.method, kind) != wanted:
+            raise NotConformingError(
+                f"The card says reversible = {str(card.reversible).lower()}, hidden_bits = "
+                f"{card.hidden_bits}, but the object has {'no' if wanted else 'a'} {names}. "
+                "Mend the card or the class."
+            )
+    return "; ".join(names for _, names, wanted in promises if wanted)
+
+
+# ------------------------------------------------------------------------------------- stages
+def _anonymize_stage(subject: Subject) -> Stage:
+    effect: KeyEffect = "none" if subject.card.key == "none" else "change"
+    images = synthetic_faces(BATCH, subject.size).to(subject.device)
+    return Stage("anonymize", subject.method.anonymize, images, _keys(0), _keys(1), effect)
+
+
+def _keys(seed: int) -> list[bytes]:
+    return [sample_key(seed, f"synthetic/{index}") for index in range(BATCH)]
+
+
+def _check_recover(subject: Subject, published: Tensor) -> list[Check]:
+    if not subject.card.reversible:
+        return [_skip("recover", "the card says reversible = false")]
+    recoverer = subject.method if subject.card.needs_latent else subject.build()
+    effects: dict[str, KeyEffect] = {"none": "none", "seed": "", "password": "change"}
+    effect = effects[subject.card.key]
+    stage = Stage("recover", recoverer.recover, published, _keys(0), _keys(1), effect)
+    honest = run_rules([Rule("recover: honest", partial(_honest, subject, stage))])
+    if failures(honest):
+        return [*honest, _skip("recover", "'recover: honest' must pass first")]
+    return honest + run_rules(stage_rules(stage))
+
+
+def _honest(subject: Subject, stage: Stage) -> str:
+    """An object that never saw the originals recovers what the anonymizing object recovers."""
+    if subject.card.needs_latent:
+        raise NotApplicableError(
+            "the card says needs_latent: recovery needs more than pixels and key"
+        )
+    insider = replace(stage, call=subject.method.recover).trial.output
+    try:
+        found = difference(stage.trial.output, insider)
+    except Exception as error:
+        raise NotConformingError(
+            f"A new object raised {type(error).__name__}: {error} Let recover use nothing but the "
+            "published 8-bit pixels, the keys and the weights."
+        ) from error
+    if found > TOLERANCE:
+        raise NotConformingError(
+            f"A new object recovers another image than the one that anonymized (difference "
+            f"{found:.3g}). Keep nothing of the originals in the object: recover may use only the "
+            "published 8-bit pixels, the keys and the weights."
+        )
+    return f"from published pixels and keys in a new object: difference {found:.2g}"
+
+
+# -------------------------------------------------------------------------------- hidden bits
+def _check_hidden_bits(subject: Subject, images: Tensor, published: Tensor) -> list[Check]:
+    method, count = subject.method, subject.card.hidden_bits
+    if not count:
+        return [_skip("hidden bits", "the card says hidden_bits = 0")]
+    return run_rules(
+        [
+            Rule("hidden bits: embedded", partial(_embedded, method, images.clone(), count)),
+            Rule("hidden bits: extracted", partial(_extracted, method, published.clone(), count)),
+        ]
+    )
+
+
+def _embedded(method: HidesPassword, images: Tensor, count: int) -> str:
+    with torch.inference_mode():
+        bits = method.hidden_bits(images)
+    if bits.shape != (len(images), count) or bits.dtype != torch.bool:
+        raise NotConformingError(
+            f"hidden_bits returned {tuple(bits.shape)} {bits.dtype}. Return [B, {count}] bool, "
+            "as many as the card's hidden_bits."
+        )
+    return f"[B, {count}] bool"
+
+
+def _extracted(method: HidesPassword, published: Tensor, count: int) -> str:
+    with torch.inference_mode():
+        logits = method.extract_bits(published)
+    right = logits.shape == (len(published), count) and logits.is_floating_point()
+    if not right or not bool(logits.isfinite().all()):
+        raise NotConformingError(
+            f"extract_bits returned {tuple(logits.shape)} {logits.dtype}. Return [B, {count}] "
+            "finite floating-point logits, positive for 1, as many as the card's hidden_bits."
+        )
+    return f"[B, {count}] logits"
