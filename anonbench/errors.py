@@ -28,12 +28,14 @@ class UserError(Exception):
 class UnknownName(UserError):
     """A method, protocol, judge, dataset or weight that nobody registered."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
         names = sorted(known)
         close = get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(close)}?" if close else ""
         super().__init__(
-            f"There is no {kind} named '{name}'.", why=hint, mend=f"See: anonbench list {kind}s"
+            f"There is no {kind} named '{name}'.",
+            why=hint,
+            mend=mend or f"See: anonbench list {kind}s",
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
@@ -48,20 +49,27 @@ def _summaries(kind: str) -> Iterator[tuple[str, str]]:
     from anonbench import registry
 
     known: registry.Registry[Any] = getattr(registry, kind)
-    yield from ((name, known.summary(name)) for name in known.names())
+    for name in known.names():
+        try:
+            yield name, known.summary(name)
+        except UserError as error:  # one broken plug-in must not hide the others
+            yield name, f"cannot be used: {error}"
 
 
 def _describe(kind: str) -> Iterator[dict[str, Any]]:
+    return (_card(kind, name) for name, _ in _summaries(kind))
+
+
+def _card(kind: str, name: str) -> dict[str, Any]:
     if kind == "weights":
         from anonbench.weights import catalogue
 
-        yield from (asdict(entry) for _, entry in sorted(catalogue().items()))
-        return
+        return asdict(catalogue()[name])
     from anonbench import registry
 
     known: registry.Registry[Any] = getattr(registry, kind)
-    for name in known.names():
-        yield known.card(name).model_dump(mode="json")
+    card: dict[str, Any] = known.card(name).model_dump(mode="json")
+    return card
 
 
 def info(
@@ -72,9 +80,11 @@ def info(
 
     Example: anonbench info lfw-tar
     """
-    found = {kind: row for kind in _KINDS for row in _describe(kind) if row["name"] == name}
+    names = {kind: [known for known, _ in _summaries(kind)] for kind in _KINDS}
+    found = {kind: _card(kind, name) for kind in _KINDS if name in names[kind]}
     if not found:
-        raise UnknownName("plug-in", name, _all_names())
+        mend = f"See: anonbench list {'|'.join(_KINDS)}"
+        raise UnknownName("plug-in", name, chain(*names.values()), mend)
     if as_json:
         console.print_json(found)
         return
@@ -83,10 +93,6 @@ def info(
         for key, value in row.items():
             if value not in ("", [], {}, None) and key != "name":
                 console.out.print(f"  {key:<16} {_flat(value)}", markup=False)
-
-
-def _all_names() -> list[str]:
-    return [name for kind in _KINDS for name, _ in _summaries(kind)]
 
 
 def _flat(value: Any) -> str:
