@@ -50,20 +50,14 @@ def needs_of(pairs: Iterable[Pair]) -> Needs:
 def identities(dataset: Dataset, pairs: Iterable[Pair]) -> dict[str, int]:
     """The images of the pairs, sorted, with an integer code of their person.
 
-    Codes count from 0 in the order of the names.
-
-    Raises:
-        BadData: An image is none of the dataset's samples.
+    Codes count from 0. An image that is not on disk gets a code of its own: none of its pairs
+    can be scored.
     """
     person = {sample.id: sample.identity for sample in dataset.samples()}
-    wanted = {id_ for pair in pairs for id_ in (pair.a, pair.b)}
-    if missing := sorted(wanted - person.keys()):
-        raise BadData(
-            f"{len(missing)} images of the pairs are not in the dataset "
-            f"'{dataset.card.name}', e.g. {missing[0]}."
-        )
-    codes = {name: code for code, name in enumerate(sorted({person[id_] for id_ in wanted}))}
-    return {id_: codes[person[id_]] for id_ in sorted(wanted)}
+    images = sorted({id_ for pair in pairs for id_ in (pair.a, pair.b)})
+    names = [person.get(id_, id_) for id_ in images]
+    codes = {name: code for code, name in enumerate(sorted(set(names)))}
+    return {id_: codes[name] for id_, name in zip(images, names, strict=True)}
 
 
 def check_far(
@@ -113,10 +107,12 @@ def lookup(embeddings: Embeddings, ids: Sequence[str]) -> Judged:
     """The embeddings of N ids; an id may occur often."""
     row = {id_: index for index, id_ in enumerate(embeddings.ids)}
     rows = np.array([row.get(id_, -1) for id_ in ids], dtype=np.int64)
-    table = np.vstack([embeddings.vectors, np.full((1, embeddings.vectors.shape[1]), np.nan)])
-    vectors = table[rows].astype(np.float32)
+    width = embeddings.vectors.shape[1] if row else 1  # NaN of any width broadcasts
+    table = np.full((len(row) + 1, width), np.nan, dtype=np.float32)
+    table[: len(row)] = embeddings.vectors.reshape(len(row), width)
+    vectors = table[rows]
     reason = _reasons(embeddings.failed, ids, rows, vectors)
-    return Judged(vectors, np.append(embeddings.found, False)[rows], reason)
+    return Judged(vectors, np.append(embeddings.found, False).astype(np.bool_)[rows], reason)
 
 
 def _reasons(
