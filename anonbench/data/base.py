@@ -16,6 +16,8 @@ from anonbench.errors import BadData, BadImage
 from anonbench.interfaces import DatasetCard, Pair, Sample
 from anonbench.paths import home
 
+_TOLERATED = 0.01  # share of images that may be missing; the rest still gives a measurement
+
 
 class ImageDataset(ABC):
     """Images below a folder. A kind of dataset says what its samples and its pairs are.
@@ -53,6 +55,10 @@ class ImageDataset(ABC):
     def _make_pairs(self) -> list[Pair]:
         """The pairs in their official order."""
 
+    def _expected(self) -> dict[str, str]:
+        """Ids of the images that must be there, each with the place that says so."""
+        return {}
+
     def samples(self) -> tuple[Sample, ...]:
         """All images on disk, sorted by id.
 
@@ -62,16 +68,27 @@ class ImageDataset(ABC):
         return tuple(self._by_id.values())
 
     def pairs(self) -> tuple[Pair, ...]:
-        """Verification pairs in their official order; BadData where there can be none."""
+        """Verification pairs in their official order.
+
+        A pair may name an image that is missing, which `read` then says; a run counts it.
+
+        Raises:
+            BadData: The dataset cannot have pairs, its pairs file is wrong, or so many images
+                are missing that this cannot be the right folder.
+        """
         return self._pairs
+
+    def missing(self) -> dict[str, str]:
+        """Ids of the images that should be there and are not, each with the place that says so."""
+        return {name: why for name, why in self._expected().items() if name not in self._by_id}
 
     def manifest(self) -> Manifest:
         """Every file of the dataset, hashed anew only where size or mtime changed."""
         return self._manifest
 
-    def hash_files(self, cache: Path | None) -> Manifest:
-        """The manifest with a given cache, or with every file read where there is none."""
-        return build_manifest(self.root, self._by_id, cache)
+    def files(self) -> dict[str, str]:
+        """Every file that the dataset consists of: where it stands, per path in the manifest."""
+        return {name: f"{self.root}/{name}" for name in self._by_id}
 
     def read(self, sample_id: str) -> NDArray[np.uint8]:
         """The image `[H, W, 3]`, RGB; BadImage where it is missing or broken."""
@@ -80,17 +97,17 @@ class ImageDataset(ABC):
         return read_image(self.root / sample_id)
 
     @property
-    def state_file(self) -> Path:
-        """Where things remembered about this copy of the dataset stand, without a suffix."""
+    def cache_file(self) -> Path:
+        """The cache of this copy's manifest."""
         place = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:16]
-        return home() / "manifests" / f"{self.card.name}-{place}"
+        return home() / "manifests" / f"{self.card.name}-{place}.json"
 
     @cached_property
     def _by_id(self) -> dict[str, Sample]:
         samples = {sample.id: sample for sample in self._scan()}
         if not samples:
             raise BadData(
-                f"There is no image of {self.card.title} in {self.root}.",
+                f"The folder {self.root} holds no images of the dataset '{self.card.name}'.",
                 mend=f"The layout must be: {self.card.layout}",
             )
         for name in samples:
@@ -99,11 +116,23 @@ class ImageDataset(ABC):
 
     @cached_property
     def _pairs(self) -> tuple[Pair, ...]:
-        return tuple(self._make_pairs())
+        pairs = tuple(self._make_pairs())
+        self._refuse_many_missing()
+        return pairs
 
     @cached_property
     def _manifest(self) -> Manifest:
-        return self.hash_files(self.state_file.with_suffix(".json"))
+        return build_manifest(self.files(), self.cache_file)
+
+    def _refuse_many_missing(self) -> None:
+        missing, expected = self.missing(), len(self._expected())
+        if len(missing) > max(1, _TOLERATED * expected):
+            some = ", ".join(f"{name} ({why})" for name, why in list(missing.items())[:3])
+            raise BadData(
+                f"Of {expected} images that '{self.card.name}' needs, {len(missing)} are not in "
+                f"{self.root}: {some} ...",
+                mend=f"See all that is missing with: anonbench data verify {self.card.name}",
+            )
 
 
 def _refuse_odd_name(name: str) -> None:

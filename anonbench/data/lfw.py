@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from anonbench.data.base import ImageDataset
-from anonbench.data.manifest import Manifest, build_manifest
 from anonbench.data.pairs import PairLine, read_pairs
 from anonbench.errors import BadData
 from anonbench.interfaces import DatasetCard, Pair, Sample
@@ -15,7 +15,6 @@ from anonbench.interfaces import DatasetCard, Pair, Sample
 _FOLDERS = (".", "lfw", "lfw_funneled", "lfw-funneled", "lfw-deepfunneled", "lfw_deepfunneled")
 _PARENTS = (".", "lfw_home")
 _IMAGE = re.compile(r"(.+)_\d{4}\.jpg")
-_TOLERATED = 0.01  # part of the images that may be missing; the rest still gives a measurement
 
 
 class Lfw(ImageDataset):
@@ -39,7 +38,7 @@ class Lfw(ImageDataset):
         """Whether there is an image folder at one of the known places."""
         return bool(_image_folders(folder))
 
-    @property
+    @cached_property
     def pairs_file(self) -> Path:
         """The pairs file, in the folder of the images or beside that; else the fetched one."""
         name = str(self.card.config["pairs"])
@@ -52,12 +51,9 @@ class Lfw(ImageDataset):
             return weights.path("lfw-pairs")
         raise BadData(f"There is no file {name} in {self.root} or {self.root.parent}.")
 
-    def hash_files(self, cache: Path | None) -> Manifest:
-        """The images and the pairs file, listed under its bare name wherever it stands."""
-        pairs = self.pairs_file
-        images = super().hash_files(cache).files
-        files = images + build_manifest(pairs.parent, [pairs.name]).files
-        return Manifest(tuple(sorted(files, key=lambda file: file.path)))
+    def files(self) -> dict[str, str]:
+        """The images and the pairs file, the latter under its bare name wherever it stands."""
+        return {**super().files(), self.pairs_file.name: str(self.pairs_file)}
 
     def _scan(self) -> Iterator[Sample]:
         for person in _folders_in(self.root):
@@ -67,44 +63,31 @@ class Lfw(ImageDataset):
                     yield Sample(f"{person}/{name}", person)
 
     def _make_pairs(self) -> list[Pair]:
-        lines = read_pairs(self.pairs_file)
-        self._refuse_unknown_people(lines)
-        self._refuse_many_missing(lines)
-        return [Pair(line.fold, _id(*line.a), _id(*line.b), line.same) for line in lines]
+        self._refuse_unknown_people()
+        return [Pair(line.fold, _id(*line.a), _id(*line.b), line.same) for line in self._lines]
 
-    def missing(self) -> dict[str, int]:
-        """Images that the pairs name and that are not on disk, with the first line of each."""
-        return self._missing(read_pairs(self.pairs_file))
-
-    def _missing(self, lines: list[PairLine]) -> dict[str, int]:
-        first: dict[str, int] = {}
-        for line in lines:
+    def _expected(self) -> dict[str, str]:
+        first: dict[str, str] = {}
+        for line in self._lines:
             for image in (line.a, line.b):
-                if _id(*image) not in self._by_id:
-                    first.setdefault(_id(*image), line.line)
+                first.setdefault(_id(*image), f"{self.pairs_file.name}, line {line.line}")
         return first
 
-    def _refuse_unknown_people(self, lines: list[PairLine]) -> None:
-        people = {sample.identity for sample in self._by_id.values()}
-        for line in lines:
-            for name in (line.a[0], line.b[0]):
-                if name not in people:
-                    raise BadData(
-                        f"{self.pairs_file}, line {line.line}: there is no image of '{name}' "
-                        f"in {self.root}.",
-                        mend="See all that is missing with: anonbench data verify lfw",
-                    )
+    @cached_property
+    def _lines(self) -> list[PairLine]:
+        return read_pairs(self.pairs_file)
 
-    def _refuse_many_missing(self, lines: list[PairLine]) -> None:
-        """A few missing images are failures of their pairs; many mean the wrong folder."""
-        missing = self._missing(lines)
-        named = len({image for line in lines for image in (line.a, line.b)})
-        if len(missing) > max(1, _TOLERATED * named):
-            some = ", ".join(f"{name} (line {line})" for name, line in list(missing.items())[:3])
+    def _refuse_unknown_people(self) -> None:
+        people = set(_folders_in(self.root))
+        named = {name: line.line for line in reversed(self._lines) for name in line.names}
+        unknown = sorted((line, name) for name, line in named.items() if name not in people)
+        if unknown:
+            line, name = unknown[0]
+            others = f", nor of {len(unknown) - 1} others that it names" if unknown[1:] else ""
             raise BadData(
-                f"{self.pairs_file} names {named} images of which {len(missing)} are not in "
-                f"{self.root}: {some} ...",
-                mend="See all that is missing with: anonbench data verify lfw",
+                f"{self.pairs_file}, line {line}: there is no person '{name}' in {self.root}"
+                f"{others}.",
+                mend=f"See all that is missing with: anonbench data verify {self.card.name}",
             )
 
 

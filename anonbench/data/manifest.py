@@ -7,7 +7,7 @@ folder), and one written by `sha256sum` can be read here.
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,20 +49,19 @@ class Manifest:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def build_manifest(root: Path, relpaths: Iterable[str], cache: Path | None = None) -> Manifest:
+def build_manifest(files: Mapping[str, str], cache: Path | None = None) -> Manifest:
     """Hash files, or take their hashes from a cache where size and mtime are unchanged.
 
     Args:
-        root: The folder that the paths are relative to.
-        relpaths: POSIX paths of the files, in any order.
-        cache: File that remembers `(path, size, mtime_ns) -> sha256`, or None to hash every file.
+        files: Where each file stands, per path in the manifest.
+        cache: File that remembers `path -> (size, mtime_ns, sha256)`, or None to hash every file.
             It may be absent, broken or read-only: then the files are hashed.
 
     Raises:
         BadData: A file is missing or cannot be read.
     """
     known = _load(cache) if cache else {}
-    fresh = {path: _hashed(root, path, known) for path in sorted(relpaths)}
+    fresh = {path: _hashed(files[path], known.get(path)) for path in sorted(files)}
     if cache and fresh != known:
         _save(cache, fresh)
     return Manifest(tuple(FileEntry(path, size, sha) for path, (size, _, sha) in fresh.items()))
@@ -94,16 +93,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _hashed(root: Path, relpath: str, known: _Known) -> tuple[int, int, str]:
-    path = f"{root}/{relpath}"
+def _hashed(file: str, known: tuple[int, int, str] | None) -> tuple[int, int, str]:
     try:
-        stat = os.stat(path)  # noqa: PTH116 (a Path per file doubles the time of a cached run)
-        size, mtime, sha = known.get(relpath, (-1, -1, ""))
-        if (size, mtime) == (stat.st_size, stat.st_mtime_ns):
-            return size, mtime, sha
-        return stat.st_size, stat.st_mtime_ns, sha256_of(Path(path))
+        stat = os.stat(file)  # noqa: PTH116 (a Path per file doubles the time of a cached run)
+        if known and known[:2] == (stat.st_size, stat.st_mtime_ns):
+            return known
+        return stat.st_size, stat.st_mtime_ns, sha256_of(Path(file))
     except OSError as error:
-        raise BadData(f"{path} cannot be read: {error.strerror}.") from error
+        raise BadData(f"{file} cannot be read: {error.strerror}.") from error
 
 
 def _load(cache: Path) -> _Known:

@@ -25,6 +25,11 @@ class PairLine:
         """Whether the pair is genuine."""
         return self.a[0] == self.b[0]
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of the two people, equal in a genuine pair."""
+        return self.a[0], self.b[0]
+
 
 def read_pairs(path: Path) -> list[PairLine]:
     """Read a pairs file in LFW's format (http://vis-www.cs.umass.edu/lfw/README.txt).
