@@ -139,7 +139,7 @@ def finite(stage: Stage) -> str:
 
 def value_range(stage: Stage) -> str:
     """The output lies in [0, 1]."""
-    low, high = (float(value) for value in stage.trial.output.aminmax())
+    low, high = (float(value) for value in stage.trial.output.detach().aminmax())
     found = f"[{low:.4g}, {high:.4g}]"
     if low < 0 or high > 1:
         raise NotConformingError(
@@ -247,5 +247,5 @@ def difference(one: Tensor, other: Tensor) -> float:
     """The largest absolute difference; infinite where the shapes differ or a value is NaN."""
     if one.shape != other.shape:
         return float("inf")
-    found = float((one.double() - other.double()).abs().max())
+    found = float((one.detach().double() - other.detach().double()).abs().max())
     return found if found == found else float("inf")
