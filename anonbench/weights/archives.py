@@ -7,6 +7,7 @@ are refused; sizes are counted while reading, whatever the archive's header says
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _members(archive: Path) -> Iterator[Iterator[Member]]:
         else:
             with tarfile.open(archive) as opened_tar:
                 yield _tar_members(opened_tar)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BadData(f"{archive.name} is not a readable archive.", why=str(error)) from error
 
 

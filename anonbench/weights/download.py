@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from anonbench.errors import UserError
 from anonbench.weights.progress import Bar, Progress
@@ -17,46 +16,48 @@ TIMEOUT = (10, 60)  # seconds to connect, and between two bytes
 CHUNK = 1 << 18
 
 
-class DownloadFailed(UserError):
-    """A URL that could not be downloaded."""
+class MirrorFailed(UserError):
+    """One mirror could not give the file; the next may."""
 
 
 class _Interrupted(Exception):
     """A failure that may be gone at the next attempt."""
 
 
-def download(url: str, folder: Path, progress: Progress) -> Path:
-    """Download a URL into a folder, going on with what an earlier call left there.
+def download(url: str, target: Path, title: str, progress: Progress) -> None:
+    """Download a URL, going on with what an earlier call left behind.
 
-    The incomplete file ends in `.part`; beside it stands the validator (`ETag` or
-    `Last-Modified`) with which the server is asked whether the rest still belongs to it
-    (`If-Range`, RFC 9110 section 13.1.5). A server that ignores ranges or whose file changed
+    The incomplete file is `TARGET.part`; beside it, `TARGET.validator` holds the `ETag` or
+    `Last-Modified` with which the server is asked whether the rest still belongs to it
+    (`If-Range`, RFC 9110 section 13.1.5). A server that ignores ranges, or whose file changed,
     sends it all again.
 
+    Args:
+        url: What to download.
+        target: Where the complete file appears.
+        title: What to call it beside the progress bar.
+        progress: Told how far it is.
+
     Raises:
-        DownloadFailed: The server refuses, or the connection fails again and again.
+        MirrorFailed: The server refuses, or the connection fails again and again.
     """
-    target = folder / (Path(unquote(urlsplit(url).path)).name or "download")
-    if target.exists():
-        return target
     part = target.with_name(target.name + ".part")
-    with progress.bar(target.name) as bar:
-        for attempt in range(ATTEMPTS):
+    with progress.bar(title) as bar:
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                _attempt(url, part, bar)
+                _attempt(url, part, target.with_name(target.name + ".validator"), bar)
                 break
             except _Interrupted as error:
-                if attempt == ATTEMPTS - 1:
-                    raise DownloadFailed(f"{error} (after {ATTEMPTS} attempts).") from error
-                time.sleep(PAUSE * 2**attempt)
-    return part.replace(target)
+                if attempt == ATTEMPTS:
+                    raise MirrorFailed(f"{error} (after {ATTEMPTS} attempts).") from error
+                time.sleep(PAUSE * 2 ** (attempt - 1))
+    part.replace(target)
 
 
-def _attempt(url: str, part: Path, bar: Bar) -> None:
+def _attempt(url: str, part: Path, validator: Path, bar: Bar) -> None:
     """One request for what is missing of the file."""
     import requests
 
-    validator = part.with_name(part.name + ".validator")
     headers = {"Accept-Encoding": "identity"}
     if part.exists() and validator.exists():
         headers["Range"] = f"bytes={part.stat().st_size}-"
@@ -77,7 +78,7 @@ def _require_success(response: "Response", part: Path) -> None:
     if status >= 500 or status in (408, 429):
         raise _Interrupted(f"HTTP {status} {response.reason}")
     if status not in (200, 206):
-        raise DownloadFailed(f"HTTP {status} {response.reason}")
+        raise MirrorFailed(f"HTTP {status} {response.reason}.")
 
 
 def _receive(response: "Response", part: Path, validator: Path, bar: Bar) -> None:

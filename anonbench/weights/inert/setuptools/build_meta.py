@@ -8,6 +8,7 @@ The functions are the two hooks of PEP 517 that a download needs.
 
 import shutil
 from collections.abc import Mapping
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 Settings = Mapping[str, str] | None
@@ -22,7 +23,10 @@ def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Settings = None
 ) -> str:
     """Copy `PKG-INFO` of the project in the current folder into a `.dist-info` folder."""
-    folder = Path(metadata_directory, "inert.dist-info")
+    with Path("PKG-INFO").open("rb") as stream:
+        headers = BytesHeaderParser().parse(stream)
+    name = str(headers["Name"]).replace("-", "_")
+    folder = Path(metadata_directory, f"{name}-{headers['Version']}.dist-info")
     folder.mkdir()
     shutil.copy("PKG-INFO", folder / "METADATA")
     return folder.name
