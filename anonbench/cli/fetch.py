@@ -196,16 +196,13 @@ def _row(artefact: "Artefact") -> dict[str, Any]:
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "here", "size", "use", "what it is"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=len(heading))
+    width = max(len(row["name"]) for row in rows)
     for row in rows:
+        here = "here" if row["path"] else "-"
         size = f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "?"
-        use = "research" if row["research_only"] else "free"
-        table.add_row(row["name"], "yes" if row["path"] else "no", size, use, row["what"])
-    console.out.print(table)
+        use = "research only" if row["research_only"] else ""
+        line = f"{row['name']:{width}}  {here:4}  {size:>9}  {use:13}  {row['what']}"
+        console.out.print(line, markup=False)
     console.out.print("Licences, hashes and mirrors: anonbench weights list --json")
 
 

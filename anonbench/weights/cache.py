@@ -215,5 +215,7 @@ def _read_receipt(name: str) -> Receipt | None:
 
 
 def _write_receipt(name: str, receipt: Receipt) -> None:
-    text = json.dumps(asdict(receipt))
-    atomic_write(_receipt_file(name), lambda file: file.write_text(text, encoding="utf-8"))
+    def write(file: Path) -> None:
+        file.write_text(json.dumps(asdict(receipt)), encoding="utf-8")
+
+    atomic_write(_receipt_file(name), write)

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from anonbench.errors import UserError
 from anonbench.weights.progress import Bar, Progress
@@ -66,8 +67,12 @@ def _attempt(url: str, part: Path, validator: Path, bar: Bar) -> None:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             _require_success(response, part)
             _receive(response, part, validator, bar)
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise _Interrupted("The connection broke off") from error
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise _Interrupted(f"No connection to {urlsplit(url).netloc}") from error
     except requests.RequestException as error:
-        raise _Interrupted(str(error)) from error
+        raise MirrorFailed(str(error)) from error
 
 
 def _require_success(response: "Response", part: Path) -> None:
