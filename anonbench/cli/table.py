@@ -1,7 +1,196 @@
-"""Stub, being written."""
+"""`anonbench table` and `anonbench schema`: what was measured, ready for a paper."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from anonbench.cli import console
+
+if TYPE_CHECKING:
+    from anonbench.report.model import Table
+    from anonbench.results.record import Result
+
+
+class Format(StrEnum):
+    """Formats of a table."""
+
+    TEXT = "text"
+    LATEX = "latex"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    CSV = "csv"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
+    app.command()(table)
+    app.command()(schema)
+
+
+def table(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder that `anonbench run` wrote, e.g. `results`."),
+    ],
+    format_: Annotated[
+        Format, typer.Option("--format", help="Format of the table, e.g. `--format latex`.")
+    ] = Format.TEXT,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Metrics and order of a paper's table, e.g. `--layout g2face-table-1`.",
+            metavar="TABLE",
+        ),
+    ] = "",
+    protocol: Annotated[
+        str, typer.Option(help="Only this protocol, e.g. `--protocol lfw-tar`.")
+    ] = "",
+    metric: Annotated[
+        str,
+        typer.Option(help="Metrics, e.g. `--metric tar,auc`; without: the protocol's first."),
+    ] = "",
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published/--no-published",
+            help="Put the papers' values beside the measured ones, e.g. `--no-published`.",
+        ),
+    ] = True,
+    digits: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=10, help="Decimals, e.g. `--digits 4`; without: as in the paper, else 3."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write to a file, e.g. `--output table.tex`."),
+    ] = None,
+) -> None:
+    """Print results as a table: methods by judges, grouped by what may be compared.
+
+    Example: `anonbench table results --layout g2face-table-1 --format latex`.
+    """
+    from anonbench.results import store
+
+    results = store.load_folder(folder, console.report_error)
+    grouped = _by_protocol(results, folder, protocol, layout)
+    if format_ is Format.CSV:
+        text = _csv(grouped, layout, published)
+    else:
+        metrics = tuple(name for name in metric.split(",") if name)
+        tables = _tables(grouped, metrics, layout, published, digits)
+        text = _render(tables, format_, to_file=output is not None)
+    _emit(text, output)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a result file.
+
+    Example: `anonbench schema > result.schema.json`.
+    """
+    from anonbench.results import store
+
+    _emit(store.schema(), None)
+
+
+def _by_protocol(
+    results: Sequence[Result], folder: Path, protocol: str, layout: str
+) -> dict[str, list[Result]]:
+    """The results of each protocol that is to be shown.
+
+    Raises:
+        BadData: There are none.
+    """
+    from anonbench.errors import BadData
+    from anonbench.results import published
+
+    wanted = {value.protocol for value in published.table(layout).values()} if layout else None
+    grouped: dict[str, list[Result]] = {}
+    for result in results:
+        name = result.protocol.name
+        if protocol in ("", name) and (wanted is None or name in wanted):
+            grouped.setdefault(name, []).append(result)
+    if not grouped:
+        asked = protocol or ", ".join(sorted(wanted or ()))
+        has = ", ".join(sorted({result.protocol.name for result in results}))
+        raise BadData(
+            f"There are no results {f'of {asked} ' if asked else ''}in {folder}.",
+            why=f"It has results of: {has}." if has else "",
+            mend=f"Run: anonbench run --method identity,pixelate --protocol "
+            f"{asked or 'lfw-tar'} --suite demo --output {folder}",
+        )
+    return grouped
+
+
+def _tables(
+    grouped: dict[str, list[Result]],
+    metrics: Sequence[str],
+    layout: str,
+    published: bool,
+    digits: int | None,
+) -> list[Table]:
+    from anonbench.report.tables import build, plan_layout
+
+    return [
+        build(
+            results,
+            plan_layout(
+                results,
+                protocol,
+                metrics=metrics,
+                paper_table=layout,
+                show_published=published,
+                digits=digits,
+            ),
+        )
+        for protocol, results in sorted(grouped.items())
+    ]
+
+
+def _csv(grouped: dict[str, list[Result]], layout: str, published: bool) -> str:
+    from anonbench.report.long import csv_text
+    from anonbench.results import published as papers
+
+    values = [
+        value
+        for value in papers.published()
+        if published and value.protocol in grouped and layout in ("", value.table)
+    ]
+    return csv_text([result for group in grouped.values() for result in group], values)
+
+
+def _render(tables: Sequence[Table], format_: Format, *, to_file: bool) -> str:
+    from anonbench.report import latex, markup, terminal
+
+    if format_ is Format.HTML:
+        return markup.html(tables)
+    if format_ is Format.LATEX:
+        return "\n".join(map(latex.latex, tables))
+    if format_ is Format.MARKDOWN:
+        return "\n".join(map(markup.markdown, tables))
+    styled = console.out.is_terminal and not to_file
+    width = console.out.width if styled else None
+    return "\n".join(terminal.text(table, width=width, styled=styled) for table in tables)
+
+
+def _emit(text: str, output: Path | None) -> None:
+    """To a file, or to stdout as it is: rich would wrap it."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    from anonbench.errors import StoreError
+
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"The table cannot be written to {output}: {error.strerror}.",
+            mend="Give another file with --output FILE.",
+        ) from error

@@ -1,0 +1,151 @@
+"""What stands above and below a table: conditions, counts, warnings, caveats."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from anonbench.report import entries
+from anonbench.report.model import ABSENT, Name, Note, Row, labels
+from anonbench.results import published as papers
+from anonbench.results.record import Counts, Result
+
+if TYPE_CHECKING:
+    from anonbench.report.tables import Layout
+
+RANKING = "Best in bold, second best underlined, ties at the printed precision included."
+
+
+def caption(
+    results: Sequence[Result],
+    metrics: Sequence[str],
+    titles: Mapping[str, str],
+    *,
+    has_reference: bool,
+) -> str:
+    """Metric, data, conditions that all measured columns share, what ± is, counts, ranking."""
+    shown = [m for r in results for m in r.metrics if m.name in metrics and m.value is not None]
+    datasets = _distinct(result.dataset.title for result in results)
+    spreads = _distinct(metric.std_of for metric in shown if metric.std is not None)
+    seeds = _distinct(str(result.setup.seed) for result in results)
+    facts = _shared([entries.conditions(result).facts for result in results])
+    parts = [
+        f"{_list(titles.values())} on {_list(datasets)}.",
+        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
+        *(f"± is the standard deviation over {spread}." for spread in spreads),
+        *_common_counts(results),
+        RANKING,
+    ]
+    if has_reference:
+        parts.append("The unprotected original is the reference and is not ranked.")
+    return " ".join(parts)
+
+
+def remarks(
+    results: Sequence[Result], superseded: Sequence[Result], rows: Sequence[Row], layout: Layout
+) -> list[Note]:
+    """Footnotes without a letter: white-box cells, empty cells, warnings, caveats."""
+    cells = [cell for row in rows for cell in row.cells]
+    notes = []
+    if any("†" in cell.marks for cell in cells):
+        notes.append(
+            Note("White box: the method was trained or optimised against this judge.", "†")
+        )
+    if any(cell.text == ABSENT for cell in cells):
+        notes.append(Note("Not measured, or not published.", ABSENT))
+    notes += [Note(text) for text in _differing_counts(results)]
+    notes += [Note(text) for text in _warnings(results)]
+    if superseded:
+        notes.append(Note(f"Older results of the same configuration left out: {len(superseded)}."))
+    if layout.show_published:
+        notes += [Note(text) for text in _caveats(layout)]
+    return notes
+
+
+def _caveats(layout: Layout) -> Iterator[str]:
+    for table_id in _distinct(value.table for value in layout.values):
+        table = papers.table(table_id)
+        data = f" on {table.dataset}" if table.dataset else ""
+        yield (
+            f"Published: {table.paper}, Table {table.number}{data}, as printed there; measured by "
+            f"its authors, ranked apart. {table.note}".strip()
+        )
+
+
+def _warnings(results: Sequence[Result]) -> Iterator[str]:
+    tags = _tags(results)
+    by_text: defaultdict[str, list[str]] = defaultdict(list)
+    for result, tag in zip(results, tags, strict=True):
+        for warning in result.warnings:
+            by_text[warning].append(tag)
+    for text, concerned in by_text.items():
+        yield text if len(concerned) == len(results) else f"{', '.join(concerned)}: {text}"
+
+
+# ---------------------------------------------------------------------------------------- counts
+def _figures(counts: Counts) -> dict[str, int]:
+    return {
+        f"{counts.unit} expected": counts.expected,
+        f"{counts.unit} used": counts.used,
+        **counts.detail,
+    }
+
+
+def _counts(results: Sequence[Result]) -> dict[str, dict[str, list[int]]]:
+    """Per kind of count, per result, the figure of each judge; runs without samples left out."""
+    table: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
+    for result, tag in zip(results, _tags(results), strict=True):
+        for counts in result.counts.values():
+            for name, figure in _figures(counts).items() if counts.expected else ():
+                table[name].setdefault(tag, []).append(figure)
+    return table
+
+
+def _common_counts(results: Sequence[Result]) -> list[str]:
+    """Counts that are the same for every method and judge, zeros left out."""
+    found = {
+        name: {figure for figures in per_result.values() for figure in figures}
+        for name, per_result in _counts(results).items()
+    }
+    same = {name: min(figures) for name, figures in found.items() if len(figures) == 1}
+    listed = ", ".join(f"{name} {figure}" for name, figure in same.items() if figure)
+    return [f"Counts: {listed}."] if listed else []
+
+
+def _differing_counts(results: Sequence[Result]) -> Iterator[str]:
+    """One sentence per count that differs between methods or judges."""
+    for name, per_result in _counts(results).items():
+        if len({figure for figures in per_result.values() for figure in figures}) > 1:
+            parts = [f"{tag} {_slashed(figures)}" for tag, figures in per_result.items()]
+            yield f"{name[0].upper()}{name[1:]}: {', '.join(parts)}."
+
+
+def _slashed(figures: Sequence[int]) -> str:
+    """Figures per judge, once where they are equal."""
+    return str(figures[0]) if len(set(figures)) == 1 else "/".join(map(str, figures))
+
+
+# --------------------------------------------------------------------------------------- helpers
+def _tags(results: Sequence[Result]) -> list[str]:
+    """A label per result: its row, and its conditions where there are several."""
+    rows = labels(entries.method_name(result) for result in results)
+    groups = labels(entries.conditions(result) for result in results)
+    several = len(groups) > 1
+
+    def tag(row: Name, group: Name) -> str:
+        return f"{rows[row]}, {groups[group]}" if several else rows[row]
+
+    return [tag(entries.method_name(r), entries.conditions(r)) for r in results]
+
+
+def _shared(facts: Sequence[entries.Facts]) -> list[tuple[str, str]]:
+    return [fact for fact in facts[0] if all(fact in other for other in facts)]
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _list(texts: Iterable[str]) -> str:
+    return ", ".join(texts)

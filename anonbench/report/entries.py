@@ -1,0 +1,176 @@
+"""Numbers on their way into a table: measured or published, each with what it depends on.
+
+Two numbers share a column only when protocol, data, conditions and judge are the same; they
+share a row only when method, configuration, weights and seed are.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from anonbench.report.model import Direction, Name
+from anonbench.results.published import PublishedValue
+from anonbench.results.record import Counts, JudgeRef, Metric, PluginRef, Result
+
+Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell to be.
+
+    Attributes:
+        method: Registered name of the method.
+        row: Label of the method, with all that tells it from its variants.
+        group: Label of the conditions.
+        judge: Label of the judge, with all that decides what it measures.
+        judge_name: Registered name of the judge.
+        metric: Name of the metric.
+        direction: Which way is better.
+        value: The number, or None.
+        std: What is printed behind the ±.
+        instead: Printed where there is no number.
+        notes: Footnotes of this cell.
+        white_box: Whether the method was optimised against the judge.
+        ranked: Whether the number takes part in the ranking of its column.
+        published: Whether a paper printed it, rather than this suite having measured it.
+    """
+
+    method: str
+    row: Name
+    group: Name
+    judge: Name
+    judge_name: str
+    metric: str
+    direction: Direction
+    value: float | None
+    std: float | None = None
+    instead: str = ""
+    notes: tuple[str, ...] = ()
+    white_box: bool = False
+    ranked: bool = True
+    published: bool = False
+
+
+# -------------------------------------------------------------------------------------- measured
+def measured(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
+    """The entries of a result; those of a failed one say so instead of giving numbers."""
+    if result.status == "failed":
+        yield from _failed(result, metrics)
+        return
+    judges = {judge.name: judge for judge in result.judges}
+    for metric in result.metrics:
+        if metric.name in metrics:
+            yield _measured(result, metric, judges.get(metric.judge))
+
+
+def _measured(result: Result, metric: Metric, judge: JudgeRef | None) -> Entry:
+    notes = [metric.reason] if metric.reason else []
+    if result.status == "partial":
+        notes.append(_partial(result.counts.get(metric.judge)))
+    if result.method.needs_latent:
+        notes.append("recovers from a stored latent, not from the published image alone")
+    return Entry(
+        method=result.method.name,
+        row=method_name(result),
+        group=conditions(result),
+        judge=_judge_name(result, judge),
+        judge_name=metric.judge,
+        metric=metric.name,
+        direction=metric.direction,
+        value=metric.value,
+        std=metric.std,
+        instead="n/a" if metric.value is None else "",
+        notes=tuple(notes),
+        white_box=metric.white_box,
+        ranked=result.status == "complete",
+    )
+
+
+def _failed(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
+    for name in metrics:
+        for judge in result.judges:
+            yield Entry(
+                method=result.method.name,
+                row=method_name(result),
+                group=conditions(result),
+                judge=_judge_name(result, judge),
+                judge_name=judge.name,
+                metric=name,
+                direction="none",
+                value=None,
+                instead="failed",
+                notes=(f"failed: {result.error or 'no reason given'}",),
+            )
+
+
+def _partial(counts: Counts | None) -> str:
+    used = f", {counts.used} of {counts.expected} {counts.unit} used" if counts else ""
+    return f"partial result{used}; not ranked"
+
+
+def method_name(result: Result) -> Name:
+    """The row of a result."""
+    return Name(result.method.title, (*_facts(result.method), ("seed", str(result.setup.seed))))
+
+
+def conditions(result: Result) -> Name:
+    """The column group of a result: all that must be equal for numbers to be comparable."""
+    setup, dataset = result.setup, result.dataset
+    facts = [
+        ("protocol", f"{result.protocol.name} v{result.protocol.version}"),
+        *((key, str(value)) for key, value in result.protocol.config.items()),
+        ("suite", result.suite),
+        ("manifest", dataset.manifest[:8]),
+        *_facts(dataset)[1:],
+        ("channel", setup.channel),
+        ("presentation", setup.presentation),
+        ("detector", _full(setup.detector)),
+        ("precision", result.environment.precision),
+    ]
+    if setup.limit is not None:
+        facts.append(("limit", str(setup.limit)))
+    return Name(f"measured on {dataset.title}", tuple(dict.fromkeys(facts)))
+
+
+def _judge_name(result: Result, judge: JudgeRef | None) -> Name:
+    if judge is None:
+        return Name("")
+    alignment = (judge.template, f"v{result.setup.templates.get(judge.template, '?')}")
+    return Name(judge.title, (*_facts(judge), alignment))
+
+
+def _facts(plugin: PluginRef) -> Facts:
+    config = tuple((key, str(value)) for key, value in plugin.config.items())
+    weights = tuple((name, sha256[:8]) for name, sha256 in plugin.weights.items())
+    return (("version", str(plugin.version)), *config, *weights)
+
+
+def _full(plugin: PluginRef) -> str:
+    version, *others = _facts(plugin)
+    return " ".join([plugin.name, f"v{version[1]}", *(f"{k}={v}" for k, v in others)])
+
+
+# ------------------------------------------------------------------------------------- published
+def published(values: Iterable[PublishedValue], beside: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries of published values, in the row of the measured method where there is one."""
+    rows: dict[str, set[Name]] = {}
+    for entry in beside:
+        rows.setdefault(entry.method, set()).add(entry.row)
+    for value in values:
+        same = rows.get(value.method, set())
+        apart = value.variant or ("published" if same else "")
+        own = Name(f"{value.method_title} ({apart})" if apart else value.method_title)
+        yield Entry(
+            method=value.method,
+            row=next(iter(same)) if len(same) == 1 and not value.variant else own,
+            group=Name(f"published: {value.paper}, Table {value.number}"),
+            judge=Name(value.column),
+            judge_name=value.judge,
+            metric=value.metric,
+            direction=value.direction,
+            value=value.value,
+            std=value.std,
+            notes=(value.note,) if value.note else (),
+            white_box=value.white_box,
+            published=True,
+        )

@@ -1,0 +1,116 @@
+"""Markdown and HTML of a table; the HTML page loads nothing from anywhere."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from anonbench.report.model import Cell, Note, Row, Table
+
+_MARKDOWN_STYLES = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
+_HTML_STYLES = {0: "{}", 1: "<strong>{}</strong>", 2: "<u>{}</u>"}
+_CSS = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+section { overflow-x: auto; margin-bottom: 3rem; }
+table { border-collapse: collapse; border-block: 2px solid; font-variant-numeric: tabular-nums; }
+caption { text-align: start; padding-block: .5rem; }
+th, td { padding: .25rem .75rem; text-align: center; white-space: nowrap; }
+th[scope=row] { text-align: start; font-weight: normal; }
+thead tr:last-child > * { border-bottom: 1px solid; }
+tr.reference > * { border-bottom: 1px solid; }
+th[scope=colgroup] { border-bottom: 1px solid; }
+small { display: block; max-width: 70rem; }
+"""
+
+
+# -------------------------------------------------------------------------------------- Markdown
+def markdown(table: Table) -> str:
+    """A GitHub-flavoured table with its caption above and its notes below."""
+    titled = len(table.spans()) > 1
+    headings = [
+        f"{column.group}:<br>{column.heading}" if titled else column.heading
+        for column in table.columns
+    ]
+    lines = [
+        _plain(table.caption),
+        "",
+        _pipes(["Method", *map(_plain_heading, headings)]),
+        _pipes(["---", *(":---:" for _ in table.columns)]),
+        *(_pipes([_plain(row.label), *map(_markdown_cell, row.cells)]) for row in table.rows),
+        "",
+        *(f"{_superscript(note)}{_plain(note.text)}  " for note in table.notes),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _pipes(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain_heading(text: str) -> str:
+    return "<br>".join(map(_plain, text.split("<br>")))
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown prints as it is."""
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]|#" else c for c in text.replace("\n", " "))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _markdown_cell(cell: Cell) -> str:
+    return _MARKDOWN_STYLES[cell.rank].format(_plain(cell.text)) + _marks(cell.marks)
+
+
+# ------------------------------------------------------------------------------------------ HTML
+def html(tables: Sequence[Table]) -> str:
+    """One page with all tables, in UTF-8, self-contained."""
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            '<head><meta charset="utf-8"><title>anonbench results</title>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<style>{_CSS}</style></head>",
+            "<body>",
+            *(line for table in tables for line in _section(table)),
+            "</body>",
+            "</html>\n",
+        ]
+    )
+
+
+def _section(table: Table) -> Iterator[str]:
+    yield f'<section id="{escape(table.name)}">'
+    yield f"<h2>{escape(table.name)}</h2>"
+    yield f"<table><caption>{escape(table.caption)}</caption>"
+    yield "<thead>"
+    if table.spans():
+        groups = (
+            f'<th scope="colgroup" colspan="{width}">{escape(title)}</th>'
+            for title, width in table.spans()
+        )
+        yield f"<tr><td></td>{''.join(groups)}</tr>"
+    headings = (f'<th scope="col">{escape(column.heading)}</th>' for column in table.columns)
+    yield f'<tr><th scope="col">Method</th>{"".join(headings)}</tr>'
+    yield "</thead>"
+    yield "<tbody>"
+    yield from map(_html_row, table.rows)
+    yield "</tbody></table>"
+    yield from (f"<small>{_superscript(n)}{escape(n.text)}</small>" for n in table.notes)
+    yield "</section>"
+
+
+def _html_row(row: Row) -> str:
+    cells = (
+        f"<td>{_HTML_STYLES[cell.rank].format(escape(cell.text))}{_marks(cell.marks)}</td>"
+        for cell in row.cells
+    )
+    kind = ' class="reference"' if row.reference else ""
+    return f'<tr{kind}><th scope="row">{escape(row.label)}</th>{"".join(cells)}</tr>'
+
+
+def _superscript(note: Note) -> str:
+    return f"{_marks((note.mark,))} " if note.mark else ""
+
+
+def _marks(marks: Sequence[str]) -> str:
+    return f"<sup>{','.join(marks)}</sup>" if marks else ""
