@@ -51,9 +51,10 @@ def usable_cores() -> int:
 
 
 def peak_memory_mb(workers: int) -> float:
-    """An upper bound of the run's resident memory: own peak plus the largest worker's, times all.
+    """An upper bound of a run's resident memory: its own peak plus that of so many workers.
 
-    In MiB; `ru_maxrss` counts KiB on Linux and bytes on macOS.
+    Every worker is taken to be as large as the largest. In MiB; `ru_maxrss` counts KiB on Linux
+    and bytes on macOS.
     """
     unit = 2**20 if sys.platform == "darwin" else 2**10
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -33,6 +33,8 @@ class Executor:
         batch_size: Images per call of a network.
         workers: Worker processes for stages that gain from them; 1 means none.
         overwrite: `always` forgets stored rows once per run, before computing them again.
+        reports: What each stage took.
+        started_workers: Worker processes that were really started.
     """
 
     store: Store
@@ -41,6 +43,7 @@ class Executor:
     workers: int
     overwrite: Overwrite = "missing"
     reports: list[StageReport] = field(default_factory=list)
+    started_workers: int = 0
     _fresh: set[str] = field(default_factory=set)
 
     def run(self, stage: Stage, ids: Sequence[str]) -> Artefact:
@@ -97,6 +100,7 @@ class Executor:
     def _in_workers(self, stage: Stage, batches: Iterator[list[Item]]) -> Iterator[list[Row]]:
         """Batches computed in processes, handed out in order, few of them in flight."""
         pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        self.started_workers = self.workers
         flying: deque[Future[list[Row]]] = deque()
         try:
             for batch in batches:

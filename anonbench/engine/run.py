@@ -121,7 +121,7 @@ def _record(
         environment=environment(str(models.resolve_device(job.config.device))),
         stages=tuple(executor.reports),
         wall_seconds=round(seconds, 3),
-        peak_memory_mb=peak_memory_mb(executor.workers),
+        peak_memory_mb=peak_memory_mb(executor.started_workers),
     )
 
 

@@ -1,0 +1,71 @@
+"""A tiny folder dataset and a way to run the engine on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PEOPLE, IMAGES = 12, 4
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Twelve people with four images each; a person is a coarse pattern, an image adds noise."""
+    root = tmp_path / "people"
+    random = np.random.default_rng(0)
+    for person in range(PEOPLE):
+        pattern = random.integers(40, 216, (4, 4, 3))
+        folder = root / f"p{person:02d}"
+        folder.mkdir(parents=True)
+        for number in range(IMAGES):
+            image = np.kron(pattern, np.ones((24, 24, 1))) + random.normal(0, 12, (96, 96, 3))
+            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def toy_run(
+    people: Path, tmp_path: Path, anonbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[Any]]:
+    """Runs lfw-tar on the toy people with toy judges; counts what plug-ins really did."""
+    from rich.console import Console
+
+    from anonbench.engine.plan import RunConfig, plan
+    from anonbench.engine.progress import Progress
+    from anonbench.engine.run import run
+
+    def go(**options: Any) -> list[Any]:
+        config = RunConfig.model_validate(
+            {
+                "methods": ("identity",),
+                "protocols": ("lfw-tar:far=0.05:bootstrap=100",),
+                "dataset": "folder:folds=4:pairs=40",
+                "judges": ("toy-recogniser",),
+                "detector": "toy-detector",
+                "data_root": people,
+                "output": tmp_path / "runs",
+                "workers": 1,
+                "device": "cpu",
+                **options,
+            }
+        )
+        return run(plan(config), config, Progress(Console(stderr=True)))
+
+    monkeypatch.setenv("TOYBENCH_COUNTER", str(tmp_path / "count.txt"))
+    return go
+
+
+@pytest.fixture
+def count(tmp_path: Path) -> Callable[[], dict[str, int]]:
+    """How many images were detected, anonymized, embedded since the last call."""
+
+    def read() -> dict[str, int]:
+        path = tmp_path / "count.txt"
+        lines = path.read_text().split() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return {what: lines.count(what) for what in sorted(set(lines))}
+
+    return read
