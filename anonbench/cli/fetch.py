@@ -186,6 +186,7 @@ def _row(artefact: "Artefact") -> dict[str, Any]:
         "kind": artefact.kind,
         "what": artefact.what,
         "bytes": artefact.bytes or None,
+        "download_bytes": artefact.download_bytes,
         "licence": artefact.licence,
         "research_only": artefact.research_only,
         "citation": artefact.citation,
@@ -199,7 +200,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         here = "here" if row["path"] else "-"
-        size = f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "?"
+        size = f"{(row['bytes'] or row['download_bytes']) / 1e6:.1f} MB"
         use = "research only" if row["research_only"] else ""
         line = f"{row['name']:{width}}  {here:4}  {size:>9}  {use:13}  {row['what']}"
         console.out.print(line, markup=False)

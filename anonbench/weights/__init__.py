@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anonbench.weights.cache import digest, is_present, path, verify
-from anonbench.weights.catalogue import Artefact, Part, catalogue
+from anonbench.weights.artefacts import Artefact, Part, catalogue
 
 __all__ = [
     "Artefact",

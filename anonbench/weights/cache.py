@@ -18,7 +18,7 @@ from typing import Literal
 from anonbench.errors import MissingArtefact, WrongHash
 from anonbench.files import atomic_write
 from anonbench.paths import home
-from anonbench.weights.catalogue import Artefact, lookup
+from anonbench.weights.artefacts import Artefact, lookup
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 PAUSE = 0.5  # seconds before the first repetition; doubled each time
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes
-CHUNK = 1 << 18
+CHUNK = 1 << 15  # bytes; what is lost of an interrupted download at most
 
 
 class MirrorFailed(UserError):
@@ -60,7 +60,7 @@ def _attempt(url: str, part: Path, validator: Path, bar: Bar) -> None:
     import requests
 
     headers = {"Accept-Encoding": "identity"}
-    if part.exists() and validator.exists():
+    if part.exists() and part.stat().st_size and validator.exists():
         headers["Range"] = f"bytes={part.stat().st_size}-"
         headers["If-Range"] = validator.read_text(encoding="utf-8")
     try:

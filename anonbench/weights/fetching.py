@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from anonbench.errors import BadConfig, MissingArtefact, Offline, StoreError, UserError
 from anonbench.weights import archives, cache, mirrors
-from anonbench.weights.catalogue import Artefact, Mirror, Part, lookup, normalised
+from anonbench.weights.artefacts import Artefact, Mirror, Part, lookup, normalised
 from anonbench.weights.progress import Progress
 
 

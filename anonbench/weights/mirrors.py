@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from anonbench.weights import cache
-from anonbench.weights.catalogue import Mirror
+from anonbench.weights.artefacts import Mirror
 from anonbench.weights.download import MirrorFailed, download
 from anonbench.weights.progress import Progress
 

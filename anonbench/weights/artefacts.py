@@ -120,6 +120,11 @@ class Artefact:
         return self.parts[0].file if self.kind == "file" else ""
 
     @property
+    def download_bytes(self) -> int:
+        """Size of its parts as far as it is known: what is downloaded."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
     def fetch_command(self) -> str:
         """The command that brings it."""
         return f"anonbench fetch {self.name}"

@@ -1,0 +1,26 @@
+"""What the tests of weights share."""
+
+import hashlib
+
+from anonbench.weights import cache
+
+
+def entry(name: str, content: bytes, *mirrors: str, pinned: bool = True) -> str:
+    """The catalogue text of a file artefact with that content."""
+    pin = f'sha256 = "{hashlib.sha256(content).hexdigest()}"\nbytes = {len(content)}'
+    return f"""
+[{name}]
+kind = "file"
+what = "a test file"
+licence = "MIT"
+citation = "nobody"
+research_only = false
+file = "{name}.bin"
+mirrors = {list(mirrors)}
+{pin if pinned else ""}
+"""
+
+
+def downloads_left() -> list[str]:
+    """Names of all files waiting in the download folder."""
+    return sorted(file.name for file in (cache.root() / ".downloads").rglob("*") if file.is_file())
