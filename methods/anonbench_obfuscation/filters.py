@@ -14,11 +14,15 @@ from torch.nn import functional
 REFERENCE_SIZE = 256
 """Crop size in pixels in which block, sigma and the face ellipse are given."""
 
-FACE_CENTRE = (127.5, 144.0)
+FACE_CENTRE = (127.5, 140.0)
 """Centre `(x, y)` of the face ellipse in a 256-px crop of the `ffhq` alignment."""
 
-FACE_RADII = (84.0, 102.0)
-"""Semi-axes `(x, y)` of the face ellipse in a 256-px crop of the `ffhq` alignment."""
+FACE_RADII = (108.0, 116.0)
+"""Semi-axes `(x, y)` of the face ellipse in a 256-px crop of the `ffhq` alignment.
+
+Chosen on 297 faces of LFW (dlib HOG, 68 landmarks): all landmarks inside the jaw line and 98 % of
+those on it lie in the ellipse.
+"""
 
 
 def gaussian_blur(faces: Tensor, sigma: float) -> Tensor:

@@ -72,7 +72,7 @@ def test_blackout_leaves_nothing_of_the_crop():
 
 @pytest.mark.parametrize(
     ("size", "block", "pixels"),
-    [(256, 16, 16), (256, 7, 7), (112, 32, 14), (100, 8, 3), (256, 1, 1), (64, 999, 64)],
+    [(256, 16, 16), (256, 7, 7), (112, 32, 14), (100, 8, 3), (40, 4, 1), (64, 999, 64)],
 )
 def test_pixelate_is_the_block_mean(size, block, pixels):
     faces = images(size, size)
@@ -117,20 +117,20 @@ def test_region_face_changes_the_face_and_keeps_the_corners(name):
     same_as_input = (face == faces).all(1).all(0)
     assert same_as_input[:16, :16].all() and same_as_input[-8:, -16:].all()
     assert torch.equal(face[..., 40:110, 40:88], whole[..., 40:110, 40:88])
-    assert 0.3 < 1 - same_as_input.float().mean() < 0.5
+    assert 0.55 < 1 - same_as_input.float().mean() < 0.65
 
 
 @pytest.mark.parametrize("size", [128, 256])
 def test_region_face_covers_the_landmarks_of_the_ffhq_template(size):
-    """Mean eye and mouth positions of FFHQ alignment, and the chin of an average face."""
-    points = torch.tensor([[96, 120], [160, 120], [128, 157], [100, 186], [156, 186], [128, 232]])
+    """Mean eye, nose, mouth and chin positions of 297 LFW faces in that alignment."""
+    points = torch.tensor([[96, 120], [160, 120], [128, 157], [100, 186], [156, 186], [128, 240]])
     result = anonymize("blackout:region=face", torch.ones(1, 3, size, size))
     for x, y in (points * size / 256).long().tolist():
         assert result[0, 0, y, x] == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [97, 256])
+@pytest.mark.parametrize("size", [97, 160])
 def test_bits_do_not_depend_on_the_batch(name, size):
     faces = images(size, size, 5)
     together = anonymize(name, faces)
