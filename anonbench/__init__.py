@@ -4,11 +4,14 @@ Importing this package is cheap on purpose: nothing here, in the registries, the
 command line imports torch before a command computes.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("anonbench")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+def __getattr__(name: str) -> str:
+    """`__version__`, looked up when somebody asks: reading the metadata takes its time."""
+    if name != "__version__":
+        raise AttributeError(f"module 'anonbench' has no attribute '{name}'")
+    from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["__version__"]
+    try:
+        return version("anonbench")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"

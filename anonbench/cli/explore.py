@@ -118,7 +118,7 @@ def doctor(as_json: _AsJson = False) -> None:
 
     Example: anonbench doctor
     """
-    findings = [*_check_home(), *_check_extras(), *_check_weights(), *_check_suites()]
+    findings = [*_check_home(), *_check_extras(), *_check_plugins(), *_check_suites()]
     if as_json:
         console.print_json([asdict(finding) for finding in findings])
         return
@@ -126,7 +126,7 @@ def doctor(as_json: _AsJson = False) -> None:
         mark = "[green]ok     [/]" if finding.ok else "[yellow]missing[/]"
         console.out.print(f"{mark} {finding.what}: {finding.state}")
         if finding.mend:
-            console.out.print(f"          get it with: {finding.mend}", markup=False)
+            console.out.print(f"          mend: {finding.mend}", markup=False)
 
 
 def _check_home() -> Iterator[Finding]:
@@ -156,20 +156,28 @@ def _check_extras() -> Iterator[Finding]:
         yield Finding(f"extra [{extra}]".replace("[", "\\["), not absent, state, mend)
 
 
-def _check_weights() -> Iterator[Finding]:
-    from anonbench import registry, weights
+def _check_plugins() -> Iterator[Finding]:
+    from anonbench import registry
 
-    plugins = [
-        (kind, name) for kind in ("methods", "judges") for name in getattr(registry, kind).names()
-    ]
-    for kind, name in plugins:
-        wanted = getattr(registry, kind).card(name).weights
+    for kind in ("methods", "judges"):
+        known: registry.Registry[Any] = getattr(registry, kind)
+        for name in known.names():
+            yield _check_plugin(f"{known.kind} {name}", known, name)
+
+
+def _check_plugin(what: str, known: Any, name: str) -> Finding:
+    from anonbench import weights
+
+    try:
+        wanted = known.card(name).weights
         absent = [artefact for artefact in wanted if not weights.is_present(artefact)]
-        mend = f"anonbench fetch {' '.join(absent)}" if absent else ""
-        state = (
-            f"lacks {', '.join(absent)}" if absent else "ready" if wanted else "needs no weights"
+    except UserError as error:
+        return Finding(what, False, error.what, error.mend)
+    if absent:
+        return Finding(
+            what, False, f"lacks {', '.join(absent)}", f"anonbench fetch {' '.join(absent)}"
         )
-        yield Finding(f"{kind.removesuffix('s')} {name}", not absent, state, mend)
+    return Finding(what, True, "its weights are here" if wanted else "needs no weights")
 
 
 def _check_suites() -> Iterator[Finding]:
