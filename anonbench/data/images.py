@@ -88,7 +88,8 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"Expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}.")
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
+    # Level 1 takes a third of the time of Pillow's default and an eighth more space.
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
