@@ -67,9 +67,20 @@ class Registry(Generic[C]):
         if name not in self._cards:
             point = self._point(name)
             table = _card_table(point)
-            card = self._validate(name, table) if table is not None else self.load(name).card
-            self._cards[name] = card
+            self._cards[name] = (
+                self._validate(name, table) if table is not None else self._carried(name)
+            )
         return self._cards[name]
+
+    def _carried(self, name: str) -> C:
+        """The card of a plug-in that has no `card.toml`."""
+        card: C | None = getattr(self.load(name), "card", None)
+        if card is None:
+            raise UserError(
+                f"The {self.kind} '{name}' has no card.",
+                mend=f"Add a table [{name}] to a card.toml in its package, or a `card` attribute.",
+            )
+        return card
 
     def parse(self, spec: str) -> C:
         """The card for `NAME` or `NAME:key=value:key=value`, with those config values."""
