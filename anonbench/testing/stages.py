@@ -227,8 +227,8 @@ def key_effect(stage: Stage) -> str:
     """Other keys change every output, or none, as the card promises."""
     if not stage.key_effect:
         raise NotApplicableError("the card's key is a public seed, which promises nothing here")
-    other = stage.run(stage.images, stage.other_keys).output
-    each = (other - stage.trial.output).abs().amax(dim=(1, 2, 3))
+    other = stage.run(stage.images, stage.other_keys).output.detach()
+    each = (other - stage.trial.output.detach()).abs().amax(dim=(1, 2, 3))
     if stage.key_effect == "none" and float(each.max()) > TOLERANCE:
         raise NotConformingError(
             f"Other keys changed the output (difference {float(each.max()):.3g}), but the card "
