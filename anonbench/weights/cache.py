@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from anonbench.errors import MissingArtefact, WrongHash
+from anonbench.errors import MissingArtefact, StoreError, WrongHash
 from anonbench.files import atomic_write
 from anonbench.paths import home
 from anonbench.weights.artefacts import Artefact, lookup
@@ -208,10 +208,17 @@ def _receipt_file(name: str) -> Path:
 
 
 def _read_receipt(name: str) -> Receipt | None:
+    file = _receipt_file(name)
     try:
-        return Receipt(**json.loads(_receipt_file(name).read_text(encoding="utf-8")))
+        return Receipt(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"The record {file} of what was verified is damaged.",
+            why=str(error),
+            mend=f"Delete it, then run: anonbench fetch {name}",
+        ) from error
 
 
 def _write_receipt(name: str, receipt: Receipt) -> None:

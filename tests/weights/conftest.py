@@ -3,30 +3,19 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from weights_helpers import Web
 
 from anonbench import weights
 from anonbench.weights import artefacts, download
 
 
-@dataclass
-class Web:
-    """What the server has and how it behaves; `requests` are the paths and ranges asked for."""
-
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    ranges: bool = True
-    cut_after: list[int] = field(default_factory=list)  # bytes sent, per response, then hang up
-    requests: list[tuple[str, str | None]] = field(default_factory=list)
-
-
 def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
         def do_GET(self) -> None:

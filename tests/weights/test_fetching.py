@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from conftest import Web
-from weights_helpers import downloads_left, entry
+from weights_helpers import Web, downloads_left, entry
 
 from anonbench import weights
 from anonbench.errors import MissingArtefact, Offline, StoreError, UnknownName, WrongHash
@@ -230,9 +229,7 @@ research_only = true
 def _part(web: Web, name: str, more: str = "") -> str:
     pin = sha(web.files[name])
     mirror = f"{web.url}/{name}"
-    return (
-        f'[[faces.parts]]\nfile = "{name}"\nsha256 = "{pin}"\nmirrors = ["{mirror}"]\n{more}\n'
-    )
+    return f'[[faces.parts]]\nfile = "{name}"\nsha256 = "{pin}"\nmirrors = ["{mirror}"]\n{more}\n'
 
 
 def test_a_folder_is_composed_of_an_archive_and_a_file(offer: Offer, web: Web) -> None:

@@ -1,8 +1,20 @@
 """What the tests of weights share."""
 
 import hashlib
+from dataclasses import dataclass, field
 
 from anonbench.weights import cache
+
+
+@dataclass
+class Web:
+    """What the server has and how it behaves; `requests` are the paths and ranges asked for."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    ranges: bool = True
+    cut_after: list[int] = field(default_factory=list)  # bytes sent, per response, then hang up
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 def entry(name: str, content: bytes, *mirrors: str, pinned: bool = True) -> str:
