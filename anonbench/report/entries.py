@@ -132,6 +132,12 @@ def conditions(result: Result) -> Name:
     return Name(f"measured on {dataset.title}", tuple(dict.fromkeys(facts)))
 
 
+def slots(result: Result) -> Iterator[tuple[Name, Name, Name]]:
+    """The places that a result fills: its row, its conditions, and each of its judges."""
+    for judge in result.judges or (None,):
+        yield method_name(result), conditions(result), _judge_name(result, judge)
+
+
 def _judge_name(result: Result, judge: JudgeRef | None) -> Name:
     if judge is None:
         return Name("")

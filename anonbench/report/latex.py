@@ -41,11 +41,13 @@ def escape(text: str) -> str:
 
 def latex(table: Table) -> str:
     """A `table` environment, or `table*` where it has many columns; needs only booktabs."""
-    environment = "table*" if len(table.columns) > _WIDE else "table"
+    wide = len(table.columns) > _WIDE
+    environment = "table*" if wide else "table"
     body = [*_tabular(table), *_notes(table.notes)]
     lines = [
         rf"\begin{{{environment}}}[t]",
         r"  \centering",
+        *([r"  \footnotesize\setlength{\tabcolsep}{4pt}"] if wide else []),
         rf"  \caption{{{escape(table.caption)}}}",
         rf"  \label{{tab:{table.name}}}",
         *(f"  {line}".rstrip() for line in body),
@@ -76,7 +78,7 @@ def _group_headings(table: Table) -> Iterator[str]:
         start += width
     cells = (rf"\multicolumn{{{width}}}{{c}}{{{escape(title)}}}" for title, width in table.spans())
     yield f"  {_line('', *cells)}"
-    yield f"  {' '.join(rules)}"
+    yield f"  {' '.join(rules)}\\addlinespace[2pt]"
 
 
 def _line(*cells: str) -> str:

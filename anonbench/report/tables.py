@@ -91,9 +91,10 @@ def plan_layout(
 def build(results: Sequence[Result], layout: Layout) -> Table:
     """The table of results of one protocol in a layout."""
     shown, superseded = newest(results)
-    cells = [entry for result in shown for entry in entries.measured(result, layout.metrics)]
+    cells = _first_per_cell(e for r in shown for e in entries.measured(r, layout.metrics))
     if layout.show_published:
         cells += entries.published(layout.values, list(cells))
+    shown.sort(key=lambda result: (result.method.name, result.setup.seed))
     titles = metric_titles(layout)
     row_labels = labels(entry.row for entry in cells)
     columns = _columns(cells, layout, titles)
@@ -111,15 +112,15 @@ def build(results: Sequence[Result], layout: Layout) -> Table:
 
 
 def newest(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
-    """Results to show, and older or less complete ones of the very same configuration."""
-    best: dict[tuple[Name, Name], Result] = {}
-    superseded = []
-    for result in sorted(results, key=lambda r: (r.status == "complete", r.created)):
-        slot = (entries.method_name(result), entries.conditions(result))
-        if slot in best:
-            superseded.append(best[slot])
-        best[slot] = result
-    return sorted(best.values(), key=lambda r: (r.method.name, r.setup.seed)), superseded
+    """Results to show, the newest complete first, and those of which they repeat every cell."""
+    taken: set[tuple[Name, ...]] = set()
+    shown: list[Result] = []
+    superseded: list[Result] = []
+    for result in sorted(results, key=lambda r: (r.status == "complete", r.created), reverse=True):
+        slots = set(entries.slots(result))
+        (superseded if slots <= taken else shown).append(result)
+        taken |= slots
+    return shown, superseded
 
 
 def metric_titles(layout: Layout) -> dict[str, str]:
@@ -130,6 +131,14 @@ def metric_titles(layout: Layout) -> dict[str, str]:
         specs = ()
     known = {spec.name: spec.title for spec in specs}
     return {name: known.get(name, name) for name in layout.metrics}
+
+
+def _first_per_cell(measured: Iterable[Entry]) -> list[Entry]:
+    """The entries without those of older results for the same cell."""
+    first: dict[tuple[Name, _Key], Entry] = {}
+    for entry in measured:
+        first.setdefault((entry.row, _key(entry)), entry)
+    return list(first.values())
 
 
 # --------------------------------------------------------------------------------------- columns

@@ -53,7 +53,5 @@ def _grid(table: Table, styled: bool) -> Grid:
 
 def _cell(cell: Cell, styled: bool) -> Text:
     sign = "" if styled else _SIGNS[cell.rank]
-    printed = Text(f"{sign}{cell.text}{sign}", style=_STYLES[cell.rank])
-    return printed.append(
-        f" {','.join(cell.marks)}" if cell.marks else "", style="not bold not underline"
-    )
+    printed = Text().append(f"{sign}{cell.text}{sign}", style=_STYLES[cell.rank])
+    return printed.append(f" {','.join(cell.marks)}" if cell.marks else "")

@@ -43,7 +43,7 @@ SMALL_LATEX = r"""% needs \usepackage{booktabs}
   \begin{tabular}{lcc}
     \toprule
      & \multicolumn{1}{c}{measured on ORL} & \multicolumn{1}{c}{published: G$^2$Face} \\
-    \cmidrule(lr){2-2} \cmidrule(lr){3-3}
+    \cmidrule(lr){2-2} \cmidrule(lr){3-3}\addlinespace[2pt]
     Method & \shortstack{FaceNet\\(VGGFace2) $\downarrow$} & ArcFace $\uparrow$ \\
     \midrule
     Original & 0.986 $\pm$ 0.010 & -- \\

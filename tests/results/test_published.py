@@ -108,7 +108,7 @@ def test_table_1_fits_the_protocol_that_reproduces_it() -> None:
 
 
 def test_unknown_table_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(BadConfig, match="There are: .*g2face-table-1"):
+    with pytest.raises(BadConfig, match=r"There are: .*g2face-table-1"):
         table("g2face-table1")
 
 
