@@ -60,6 +60,12 @@ class Registry(Generic[C]):
     def _point(self, name: str) -> EntryPoint:
         if name not in self._points:
             raise UnknownName(self.kind, name, self._points)
+        values = {p.value for p in entry_points(group=f"anonbench.{self.kind}s", name=name)}
+        if len(values) > 1:
+            raise UserError(
+                f"The {self.kind} '{name}' is registered more than once: {', '.join(values)}.",
+                mend="Uninstall one of the packages, or ask its author for another name.",
+            )
         return self._points[name]
 
     def card(self, name: str) -> C:
@@ -80,7 +86,7 @@ class Registry(Generic[C]):
                 f"The {self.kind} '{name}' has no card.",
                 mend=f"Add a table [{name}] to a card.toml in its package, or a `card` attribute.",
             )
-        return card
+        return card.model_copy(update={"name": name})
 
     def parse(self, spec: str) -> C:
         """The card for `NAME` or `NAME:key=value:key=value`, with those config values."""
@@ -104,21 +110,23 @@ class Registry(Generic[C]):
         Raises:
             UnknownName: Nobody registered the name.
             MissingExtra: One of its dependencies is not installed.
+            UserError: Its module cannot be imported for another reason.
         """
         point = self._point(name)
         try:
             return point.load()
-        except ModuleNotFoundError as error:
-            extra = next(iter(reversed(self._extras(point))), "all")
-            missing = error.name or "?"
-            if missing.split(".")[0] == point.module.split(".")[0]:
-                raise UserError(
-                    f"The {self.kind} '{name}' is registered as {point.value}, "
-                    "which cannot be imported.",
-                    why=str(error),
-                    mend="Reinstall the package that registers it.",
-                ) from error
-            raise MissingExtra(missing, extra, f"The {self.kind} '{name}'") from error
+        except Exception as error:  # whatever a plug-in's module does, it is that plug-in's fault
+            missing = getattr(error, "name", None) or ""
+            own = point.module.split(".")[0]
+            if isinstance(error, ModuleNotFoundError) and missing.split(".")[0] != own:
+                extra = next(iter(reversed(self._extras(point))), "all")
+                raise MissingExtra(missing, extra, f"The {self.kind} '{name}'") from error
+            raise UserError(
+                f"The {self.kind} '{name}' is registered as {point.value}, "
+                "which cannot be imported.",
+                why=f"{type(error).__name__}: {error}.",
+                mend="Reinstall or update the package that registers it.",
+            ) from error
 
     def _extras(self, point: EntryPoint) -> tuple[str, ...]:
         table = _card_table(point)
@@ -165,12 +173,19 @@ def _card_table(point: EntryPoint) -> dict[str, Any] | None:
     return None
 
 
-def _extended(tables: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def _extended(
+    tables: dict[str, dict[str, Any]], name: str, children: tuple[str, ...] = ()
+) -> dict[str, Any]:
     table = dict(tables[name])
     parent = table.pop("extends", None)
     if parent is None:
         return table
-    base = _extended(tables, parent)
+    if parent not in tables or parent in (name, *children):
+        raise UserError(
+            f"The card '{name}' extends '{parent}', which is itself or not in the same file.",
+            mend="Mend the card.toml of the package that registers it.",
+        )
+    base = _extended(tables, parent, (name, *children))
     return {**base, **table, "config": {**base.get("config", {}), **table.get("config", {})}}
 
 
@@ -189,7 +204,10 @@ def _card_files(module: str) -> Iterator[Path]:
 
 @cache
 def _read_toml(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}.", mend="Mend that file.") from error
 
 
 methods: Registry[MethodCard] = Registry("method", "MethodCard")

@@ -118,7 +118,7 @@ def test_listing_and_reading_cards_imports_no_plugin(cards):
     known = methods()
     assert f"{cards.package}-strong" in known.names()
     assert known.card(f"{cards.package}-strong").title == "Strong"
-    with pytest.raises(RuntimeError, match="only a card was asked for"):
+    with pytest.raises(UserError, match="only a card was asked for"):
         known.load(f"{cards.package}-strong")
 
 
@@ -244,3 +244,42 @@ def test_anonbench_list_shows_a_third_party_method_without_card_toml(distributio
 
     listed = distribution.run("-c", LIST)
     assert f"{name}  Its card is an attribute." in listed
+
+
+def test_a_card_that_extends_itself_or_nobody_is_a_clear_error(distribution):
+    for name, table in {
+        "loop": 'extends = "{package}-loop"',
+        "orphan": 'extends = "nobody"',
+    }.items():
+        point = distribution.register(name, ":Variant")
+        distribution.write("card.toml", f"[{{package}}-{name}]\n{table}\n")
+        registry._read_toml.cache_clear()
+        with pytest.raises(UserError, match="which is itself or not in the same file"):
+            methods().card(point)
+
+
+def test_a_card_file_that_is_no_toml_is_named(distribution):
+    point = distribution.register("typo", ":Variant")
+    distribution.write("card.toml", "[unclosed\n")
+    with pytest.raises(UserError, match=r"card\.toml is not valid TOML"):
+        methods().card(point)
+
+
+def test_a_plugin_whose_module_fails_is_a_clear_error(distribution):
+    point = distribution.register("carried", ".failing:Attr")
+    distribution.write("failing.py", "1 / 0\n")
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        methods().card(point)
+
+
+def test_a_carried_card_takes_the_name_it_was_registered_under(distribution):
+    point = distribution.register("other", ".carried:Carried")
+    distribution.write("carried.py", CARRIED)
+    assert methods().card(point).name == point
+
+
+def test_a_name_that_two_packages_register_is_refused(distribution):
+    point = distribution.register("twice", ":A")
+    distribution.register("twice", ":B")
+    with pytest.raises(UserError, match="more than once"):
+        methods().load(point)

@@ -1,25 +1,42 @@
-"""The consoles of the command line: results to stdout, everything else to stderr."""
+"""The consoles of the command line: `out` for results (stdout), `err` for everything else.
+
+They are built on first use, since importing rich would be a sixth of what `anonbench list` takes.
+"""
 
 import json
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+import typer
 
 from anonbench.errors import UserError
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def __getattr__(name: str) -> "Console":
+    if name not in ("out", "err"):
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return _console(stderr=name == "err")
+
+
+@cache
+def _console(stderr: bool) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """Machine-readable output: one JSON document on stdout."""
-    out.print(json.dumps(value, indent=2, default=str), markup=False)
+    typer.echo(json.dumps(value, indent=2, default=str))
 
 
 def report_error(error: UserError) -> None:
     """One clear message: what, why, how to mend it."""
-    err.print("[bold red]error:[/] ", end="")
-    err.print(error.what, markup=False)
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(error.what, err=True)
     for label, text in (("why", error.why), ("mend", error.mend)):
         if text:
-            err.print(f"  {label}: {text}", markup=False)
+            typer.echo(f"  {label}: {text}", err=True)

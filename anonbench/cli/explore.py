@@ -37,7 +37,7 @@ def list_kind(
     rows = dict(_summaries(kind))
     width = max(map(len, rows), default=0)
     for name, summary in rows.items():
-        console.out.print(f"{name:<{width}}  {summary}", markup=False)
+        typer.echo(f"{name:<{width}}  {summary}")
 
 
 def _summaries(kind: str) -> Iterator[tuple[str, str]]:

@@ -144,7 +144,7 @@ class Publish(Stage):
             return rows
         faces = to_tensor(crops).to(models.resolve_device(self.device))
         keys = [sample_key(self.seed, item.id) for item in good]
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference_mode: some methods optimise
             output = models.method(self.method, self.device).anonymize(faces, keys)
         for item, image, result in zip(good, originals, self._checked(output, faces), strict=True):
             rows.append(Row(item.id, {"image": self._encode(item, image, result)}))

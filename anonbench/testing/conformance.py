@@ -231,7 +231,7 @@ def _check_hidden_bits(subject: Subject, images: Tensor, published: Tensor) -> l
 
 
 def _embedded(method: HidesPassword, images: Tensor, count: int) -> str:
-    with torch.inference_mode():
+    with torch.no_grad():
         bits = method.hidden_bits(images)
     if bits.shape != (len(images), count) or bits.dtype != torch.bool:
         raise NotConformingError(
@@ -242,7 +242,7 @@ def _embedded(method: HidesPassword, images: Tensor, count: int) -> str:
 
 
 def _extracted(method: HidesPassword, published: Tensor, count: int) -> str:
-    with torch.inference_mode():
+    with torch.no_grad():
         logits = method.extract_bits(published)
     right = logits.shape == (len(published), count) and logits.is_floating_point()
     if not right or not bool(logits.isfinite().all()):

@@ -1,7 +1,7 @@
 """Checks of a method's stages, `anonymize` and `recover`, on a small batch.
 
 Every check returns a detail or raises `NotConformingError`: what was found and how to mend it. The
-method is called as the engine calls it, inside `torch.inference_mode()`.
+method is called as the engine calls it, inside `torch.no_grad()`.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class Stage:
     def run(self, images: Tensor, keys: Sequence[bytes], global_seed: int = 0) -> Trial:
         """Call the method on copies, with the global generators seeded."""
         given = images.clone()
-        with isolated(global_seed), torch.inference_mode():
+        with isolated(global_seed), torch.no_grad():
             before = RandomState.capture()
             output = self.call(given, list(keys))
             used = before.changed(RandomState.capture())
