@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anonbench.data.images import decode_image, encode_png
 from anonbench.errors import BadConfig
 
 Kind = Literal["png", "float", "jpeg", "webp", "resize"]
@@ -64,7 +65,7 @@ class Channel:
             buffer = io.BytesIO()
             np.save(buffer, image.astype(np.float32), allow_pickle=False)
             return buffer.getvalue()
-        data = _save(Image.fromarray(to_uint8(image)), Step("png"))
+        data = encode_png(to_uint8(image))
         for step in self.steps:
             data = _apply(step, data)
         return data
@@ -74,7 +75,7 @@ class Channel:
         if self.is_float:
             array: NDArray[np.float32] = np.load(io.BytesIO(data), allow_pickle=False)
             return array
-        return np.asarray(_open(data), dtype=np.float32) / np.float32(255)
+        return decode_image(data).astype(np.float32) / np.float32(255)
 
 
 def to_uint8(image: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -101,27 +102,17 @@ def _parse_step(part: str, text: str) -> Step:
     )
 
 
-def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data)).convert("RGB")
-
-
-def _save(image: Image.Image, step: Step) -> bytes:
-    buffer = io.BytesIO()
-    if step.kind == "jpeg":
-        image.save(buffer, "JPEG", quality=int(step.value), subsampling="4:2:0")
-    elif step.kind == "webp":
-        image.save(buffer, "WEBP", quality=int(step.value))
-    else:
-        image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 def _apply(step: Step, data: bytes) -> bytes:
     if step.kind == "png":
         return data
-    image = _open(data)
+    image = Image.fromarray(decode_image(data))
     if step.kind == "resize":
         small = (max(1, round(image.width * step.value)), max(1, round(image.height * step.value)))
         resized = image.resize(small, Image.Resampling.LANCZOS)
-        image = resized.resize(image.size, Image.Resampling.LANCZOS)
-    return _save(image, step)
+        return encode_png(np.asarray(resized.resize(image.size, Image.Resampling.LANCZOS)))
+    buffer = io.BytesIO()
+    if step.kind == "jpeg":
+        image.save(buffer, "JPEG", quality=int(step.value), subsampling="4:2:0")
+    else:
+        image.save(buffer, "WEBP", quality=int(step.value))
+    return buffer.getvalue()
