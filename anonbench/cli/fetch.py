@@ -130,14 +130,12 @@ def verify(
     Example: `anonbench weights verify orl`. Exit status 1 if something is damaged, or was named
     but is not here.
     """
-    from dataclasses import asdict
-
     from anonbench import weights
 
     checks = weights.verify(names or weights.catalogue())
     shown = [check for check in checks if names or check.status != "absent"]
     if json:
-        console.print_json([asdict(check) for check in shown])
+        console.print_json([check._asdict() for check in shown])
     else:
         _print_checks(shown)
     if any(check.status != "ok" for check in shown):

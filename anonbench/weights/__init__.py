@@ -8,8 +8,8 @@ light; the network code is imported when something is fetched.
 from collections.abc import Iterable
 from pathlib import Path
 
-from anonbench.weights.cache import digest, is_present, path, verify
 from anonbench.weights.artefacts import Artefact, Part, catalogue
+from anonbench.weights.cache import digest, is_present, path, verify
 
 __all__ = [
     "Artefact",

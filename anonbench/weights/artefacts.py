@@ -1,19 +1,19 @@
-"""The catalogue: what artefacts there are, and where each can be had."""
+"""The catalogue: what artefacts there are, and where each can be had.
+
+Named tuples and late imports keep this light: every `anonbench` command passes through here.
+"""
 
 import re
-import tomllib
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from anonbench.errors import UnknownName, UserError
 
 SCHEMES = ("https", "http", "pypi", "npm", "file")
 
 
-@dataclass(frozen=True)
-class Mirror:
+class Mirror(NamedTuple):
     """One place to get a file from, written `scheme:location` or `scheme:location!member`.
 
     Attributes:
@@ -67,8 +67,7 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_./]+", "-", name).lower()
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A file that an artefact is made of.
 
     Attributes:
@@ -87,8 +86,7 @@ class Part:
     unpack: str | None = None
 
 
-@dataclass(frozen=True)
-class Artefact:
+class Artefact(NamedTuple):
     """One entry of the catalogue.
 
     Attributes:
@@ -112,7 +110,7 @@ class Artefact:
     research_only: bool
     sha256: str = ""
     bytes: int = 0
-    parts: tuple[Part, ...] = field(default=())
+    parts: tuple[Part, ...] = ()
 
     @property
     def file(self) -> str:
@@ -152,6 +150,8 @@ def read_catalogue(path: Path) -> dict[str, Artefact]:
     Raises:
         UserError: An entry lacks a field or has one that does not exist.
     """
+    import tomllib
+
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     entries = {}
     for name, table in tables.items():
