@@ -28,7 +28,7 @@ class DlibResNet:
         # Weights created in inference mode could never take part in a gradient.
         with torch.inference_mode(False):
             net = load_dlib_resnet(weights.path(card.weights[0]))
-            self._net = net.to(device=device, memory_format=torch.channels_last)
+            self._net = net.to(device).to(memory_format=torch.channels_last)
 
     def embed(self, crops: Tensor) -> Tensor:
         """Embeddings `[B, 128]`, differentiable in the crops `[B, 3, 150, 150]` in `[0, 1]`."""
