@@ -38,6 +38,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             stop = web.cut_after.pop(0) if web.cut_after else len(content)
             self.wfile.write(content[start : start + stop])
+            web.hang_up.wait(20)
 
     return Handler
 
@@ -47,6 +48,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     """A web server on loopback; downloads repeat without a pause."""
     monkeypatch.setattr(download, "PAUSE", 0)
     web = Web()
+    web.hang_up.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(web))
     web.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))

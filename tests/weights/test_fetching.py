@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -280,6 +281,30 @@ def test_two_processes_download_once(offer: Offer, web: Web) -> None:
     assert [child.exitcode for child in children] == [0, 0]
     assert len(web.requests) == 1
     assert weights.path("a").read_bytes() == CONTENT
+
+
+def test_a_killed_process_leaves_its_part_to_the_next(offer: Offer, web: Web) -> None:
+    web.files["a.bin"] = CONTENT
+    web.cut_after = [200_000]
+    web.hang_up.clear()
+    offer(entry("a", CONTENT, f"{web.url}/a.bin"))
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=weights.fetch, args=(["a"],))
+    child.start()
+    deadline = time.monotonic() + 20
+    while not any(cache.root().rglob("*.part")) or _size_of_part() < 100_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.kill()
+    child.join()
+    web.hang_up.set()
+    assert weights.fetch(["a"])[0].read_bytes() == CONTENT
+    assert _start(web.requests[-1][1]) >= 100_000
+    assert not any((cache.root() / ".incoming").iterdir())
+
+
+def _size_of_part() -> int:
+    return next(cache.root().rglob("*.part")).stat().st_size
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(

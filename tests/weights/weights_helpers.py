@@ -1,6 +1,7 @@
 """What the tests of weights share."""
 
 import hashlib
+import threading
 from dataclasses import dataclass, field
 
 from anonbench.weights import cache
@@ -14,6 +15,7 @@ class Web:
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True
     cut_after: list[int] = field(default_factory=list)  # bytes sent, per response, then hang up
+    hang_up: threading.Event = field(default_factory=threading.Event)  # unset: first stall
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
 
