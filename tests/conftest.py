@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 SHARED = Path(__file__).parents[2] / "shared"
+PEOPLE, IMAGES = 12, 4
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,18 @@ def artefact() -> Callable[[str], Path]:
             pytest.skip(f"artefact '{name}' is not to be had here: {error}")
 
     return get
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Twelve people with four images each; a person is a coarse pattern, an image adds noise."""
+    root = tmp_path / "people"
+    random = np.random.default_rng(0)
+    for person in range(PEOPLE):
+        pattern = random.integers(40, 216, (4, 4, 3))
+        folder = root / f"p{person:02d}"
+        folder.mkdir(parents=True)
+        for number in range(IMAGES):
+            image = np.kron(pattern, np.ones((24, 24, 1))) + random.normal(0, 12, (96, 96, 3))
+            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+    return root

@@ -49,7 +49,9 @@ def verify(
         Path | None,
         typer.Option(help="Write the manifest to this file, e.g. `--record lfw.sha256`."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document, e.g. --json.")
+    ] = False,
 ) -> None:
     """Read every file of a dataset and name what is missing, extra or damaged.
 

@@ -64,7 +64,9 @@ def _card(kind: str, name: str) -> dict[str, Any]:
     if kind == "weights":
         from anonbench.weights import catalogue
 
-        return asdict(catalogue()[name])
+        artefact = catalogue()[name]
+        mirrors = [mirror.text for part in artefact.parts for mirror in part.mirrors]
+        return {**artefact._asdict(), "parts": len(artefact.parts), "mirrors": mirrors}
     from anonbench import registry
 
     known: registry.Registry[Any] = getattr(registry, kind)

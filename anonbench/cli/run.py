@@ -201,9 +201,11 @@ def run(
     else:
         for outcome in outcomes:
             _show(outcome)
-    errors = [outcome.error for outcome in outcomes if outcome.error]
+    errors = {str(outcome.error): outcome.error for outcome in outcomes if outcome.error}
+    for error in errors.values():
+        console.report_error(error)
     if errors:
-        raise typer.Exit(errors[0].exit_code)
+        raise typer.Exit(max(error.exit_code for error in errors.values()))
 
 
 def _run(options: dict[str, Any]) -> "list[Outcome]":
@@ -247,7 +249,6 @@ def _show(outcome: "Outcome") -> None:
     console.out.print(f"\n[bold]{outcome.job.title}[/]", end="  ")
     if outcome.error:
         console.out.print("[red]failed[/]")
-        console.report_error(outcome.error)
     elif outcome.result:
         state = "computed" if outcome.computed else "already there"
         console.out.print(f"[green]{outcome.result.status}[/] ({state})")

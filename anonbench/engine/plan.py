@@ -75,10 +75,6 @@ class Job:
         seed = f", seed {self.seed}" if self.seed else ""
         return f"{self.method.name} · {self.protocol.name} · {self.dataset.card.name}{seed}"
 
-    def build_protocol(self) -> BenchProtocol:
-        """The protocol's object, with its options checked."""
-        return cast(BenchProtocol, registry.protocols.load(self.protocol.name)(self.protocol))
-
     @property
     def lacks(self) -> str:
         """Why the method cannot serve the protocol, or nothing."""
@@ -177,6 +173,11 @@ def key_of(ref: PluginRef) -> dict[str, Any]:
     return ref.model_dump(mode="json", include={"name", "version", "config", "weights"})
 
 
+def build_protocol(card: ProtocolCard) -> BenchProtocol:
+    """The protocol that a card describes; BadConfig where its settings are wrong."""
+    return cast(BenchProtocol, registry.protocols.load(card.name)(card))
+
+
 def plan(config: RunConfig) -> list[Job]:
     """All jobs for what a user asks; plug-ins and data are checked, weights fetched.
 
@@ -184,6 +185,8 @@ def plan(config: RunConfig) -> list[Job]:
         UserError: A name, option, dataset or file is wrong or missing.
     """
     protocols = [_with_undetected(registry.protocols.parse(p), config) for p in config.protocols]
+    for protocol in protocols:
+        build_protocol(protocol)
     methods = [registry.methods.parse(spec) for spec in config.methods]
     detector = registry.judges.parse(config.detector)
     if config.presentation == "paste" and Channel.parse(config.channel).is_float:

@@ -10,7 +10,7 @@ from anonbench.engine import models
 from anonbench.engine.environment import environment, peak_memory_mb
 from anonbench.engine.evidence import collect
 from anonbench.engine.execute import Executor
-from anonbench.engine.plan import Job, RunConfig
+from anonbench.engine.plan import Job, RunConfig, build_protocol
 from anonbench.engine.progress import Progress
 from anonbench.engine.store import Store
 from anonbench.errors import UserError
@@ -31,10 +31,15 @@ class Outcome:
 
 
 def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outcome]:
-    """Run jobs one after the other; a job that fails does not stop the others."""
+    """Run jobs one after the other; a job that fails does not stop the others.
+
+    Raises:
+        BadConfig: The device does not exist here.
+    """
     outcomes = [_finished(job) for job in jobs]
     if all(outcome is not None for outcome in outcomes):
         return [outcome for outcome in outcomes if outcome is not None]
+    models.resolve_device(config.device)
     executor = Executor(
         Store(progress.warn), progress, config.batch_size, config.workers, config.overwrite
     )
@@ -66,7 +71,7 @@ def _attempt(job: Job, executor: Executor) -> Outcome:
 def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
     started = time.perf_counter()
     executor.reports.clear()
-    protocol = job.build_protocol()
+    protocol = build_protocol(job.protocol)
     scores: dict[str, Scores] = {}
     reductions: dict[str, Reduction] = {}
     if job.lacks:

@@ -1,29 +1,10 @@
-"""A tiny folder dataset and a way to run the engine on it."""
+"""A way to run the engine on toy plug-ins."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
-
-PEOPLE, IMAGES = 12, 4
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    """Twelve people with four images each; a person is a coarse pattern, an image adds noise."""
-    root = tmp_path / "people"
-    random = np.random.default_rng(0)
-    for person in range(PEOPLE):
-        pattern = random.integers(40, 216, (4, 4, 3))
-        folder = root / f"p{person:02d}"
-        folder.mkdir(parents=True)
-        for number in range(IMAGES):
-            image = np.kron(pattern, np.ones((24, 24, 1))) + random.normal(0, 12, (96, 96, 3))
-            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
-    return root
 
 
 @pytest.fixture

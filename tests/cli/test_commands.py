@@ -1,0 +1,184 @@
+"""The command line as a user meets it: in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ANONBENCH = [sys.executable, "-m", "anonbench"]
+
+
+@pytest.fixture
+def toy_environment(tmp_path: Path) -> dict[str, str]:
+    """An empty cache, and the toy plug-ins installed."""
+    return {
+        **os.environ,
+        "ANONBENCH_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(ROOT / "tests" / "toybench"),
+        "TOYBENCH_COUNTER": str(tmp_path / "count.txt"),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def anonbench(toy_environment, tmp_path):
+    """Runs the command with arguments."""
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*ANONBENCH, *arguments],
+            env=toy_environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return call
+
+
+def run_arguments(people: Path, *more: str) -> tuple[str, ...]:
+    return (
+        *("run", "--method", "identity,blackout", "--dataset", "folder:folds=4:pairs=40"),
+        *("--protocol", "lfw-tar:far=0.05:bootstrap=100", "--judge", "toy-recogniser"),
+        *("--detector", "toy-detector", "--data-root", str(people), "--device", "cpu", *more),
+    )
+
+
+def test_run_then_table(anonbench, people: Path) -> None:
+    done = anonbench(*run_arguments(people))
+    assert done.returncode == 0, done.stderr
+    assert "tar" in done.stdout
+    assert "find faces in originals" in done.stdout
+    assert done.stderr == "", "quiet when not on a terminal"
+    table = anonbench("table", "runs", "--format", "latex")
+    assert table.returncode == 0, table.stderr
+    assert "Original" in table.stdout
+    assert "Blackout" in table.stdout
+    again = anonbench(*run_arguments(people, "--json"))
+    outcomes = json.loads(again.stdout)
+    assert [outcome["computed"] for outcome in outcomes] == [False, False]
+    assert all(Path(people.parent, outcome["path"]).is_file() for outcome in outcomes)
+
+
+def test_two_processes_with_the_same_job_end_well_and_share_the_work(
+    toy_environment, people: Path, tmp_path: Path
+) -> None:
+    command = [*ANONBENCH, *run_arguments(people)]
+    options = {"env": toy_environment, "cwd": tmp_path, "text": True}
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    counted = (tmp_path / "count.txt").read_text().split()
+    assert counted.count("detected") == 48 + 2 * 36
+    assert counted.count("embedded") == 48 + 2 * 36
+    assert len(list((tmp_path / "runs").rglob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--method", "pixelat"), ("no method named 'pixelat'", "Did you mean pixelate")),
+        (("--protocol", "lfw-tarr"), ("no protocol named", "lfw-tar")),
+        (("--judge", "nobody"), ("no judge named 'nobody'",)),
+        (("--dataset", "imagenet"), ("no dataset named",)),
+        (("--method", "pixelate:blok=3"), ("'blok=3'", "block")),
+        (("--method", "pixelate:block=many"), ("must be int, not 'many'",)),
+        (("--protocol", "lfw-tar:rule=best"), ("rule", "conservative")),
+        (("--protocol", "lfw-tar:far=0.0001"), ("FAR", "lfw-tar:far=")),
+        (("--channel", "gif"), ("channel 'gif'", "jpeg:Q")),
+        (("--device", "cuda:77"), ("device 'cuda:77'",)),
+        (("--overwrite", "maybe"), ("--overwrite maybe",)),
+        (("--seed", "x"), ("--seed",)),
+        (("--suite", "none"), ("no suite 'none'", "demo, paper")),
+        (("--data-root", "/nowhere"), ("/nowhere",)),
+    ],
+)
+def test_bad_input_is_one_clear_error(anonbench, people: Path, arguments, words) -> None:
+    done = anonbench(*run_arguments(people, *arguments))
+    message = done.stdout + done.stderr
+    assert done.returncode == 2, message
+    assert "Traceback" not in message
+    assert message.count("error:") == 1
+    for word in words:
+        assert word in message
+
+
+def test_the_paper_suite_says_what_is_missing_and_computes_nothing(anonbench, tmp_path) -> None:
+    done = anonbench(
+        *("run", "--method", "identity", "--protocol", "lfw-tar", "--suite", "paper"), "--offline"
+    )
+    assert done.returncode == 2
+    assert "facenet-vggface2" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_offline_names_what_would_have_to_be_fetched(anonbench, people: Path) -> None:
+    done = anonbench(*run_arguments(people, "--judge", "dlib-resnet", "--offline"))
+    assert done.returncode == 2
+    assert "anonbench fetch" in done.stderr
+    assert "dlib-resnet" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["methods", "protocols", "judges", "datasets", "weights"])
+def test_list_shows_every_kind_as_text_and_json(anonbench, kind) -> None:
+    rows = json.loads(anonbench("list", kind, "--json").stdout)
+    text = anonbench("list", kind).stdout
+    assert rows
+    assert all(row["name"] in text for row in rows)
+
+
+def test_listing_imports_nothing_heavy(toy_environment) -> None:
+    code = (
+        "import sys; from anonbench.cli import app\n"
+        "app(['list', 'methods'], standalone_mode=False)\n"
+        "print([m for m in ('torch', 'numpy', 'PIL', 'dlib', 'rich.table') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=toy_environment, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_info_finds_a_name_in_every_registry_that_has_it(anonbench) -> None:
+    found = json.loads(anonbench("info", "dlib-resnet", "--json").stdout)
+    assert set(found) == {"judges", "weights"}
+    assert "128" in anonbench("info", "dlib-resnet").stdout
+    missing = anonbench("info", "dlib-resnett")
+    assert missing.returncode == 2
+    assert "dlib-resnet" in missing.stderr
+
+
+def test_doctor_gives_a_command_for_what_is_missing(anonbench) -> None:
+    findings = json.loads(anonbench("doctor", "--json").stdout)
+    judge = next(f for f in findings if f["what"] == "judge dlib-resnet")
+    assert not judge["ok"]
+    assert judge["mend"] == "anonbench fetch dlib-resnet"
+    assert any(f["ok"] and f["what"] == "method identity" for f in findings)
+
+
+def test_every_option_is_documented_with_an_example(anonbench) -> None:
+    import typer.main
+
+    from anonbench.cli import app
+
+    def commands(group, path):
+        for name, command in getattr(group, "commands", {}).items():
+            yield from commands(command, (*path, name))
+        if not hasattr(group, "commands"):
+            yield path, group
+
+    lacking = [
+        f"{' '.join(path)} {parameter.name}"
+        for path, command in commands(typer.main.get_command(app), ())
+        for parameter in command.params
+        if not any(mark in (getattr(parameter, "help", "") or "") for mark in ("e.g.", "Example"))
+    ]
+    assert lacking == []
