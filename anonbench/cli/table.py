@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 def table(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Folder that `anonbench run` wrote, e.g. `results`."),
+        typer.Argument(metavar="DIR", help="Folder that `anonbench run` wrote, e.g. `runs`."),
     ],
     format_: Annotated[
         Format, typer.Option("--format", help="Format of the table, e.g. `--format latex`.")
@@ -75,7 +75,9 @@ def table(
 ) -> None:
     """Print results as a table: methods by judges, grouped by what may be compared.
 
-    Example: `anonbench table results --layout g2face-table-1 --format latex`.
+    CSV is long instead: one line per metric, whatever --metric says, with every field.
+
+    Example: `anonbench table runs --layout g2face-table-1 --format latex`.
     """
     from anonbench.results import store
 
