@@ -91,12 +91,33 @@ def test_separates_people_on_lfw(
     assert roc_auc_score(labels, [*same, *other]) > 0.98
 
 
-def test_dlib_resnet_is_differentiable(build: Callable[[str], Recogniser]) -> None:
-    judge = build("dlib-resnet")
+def test_dlib_resnet_is_differentiable_wherever_it_was_built(
+    artefact: Callable[[str], Path],
+) -> None:
+    artefact("dlib-resnet")
+    with torch.inference_mode():
+        card = registry.judges.card("dlib-resnet")
+        judge: Recogniser = registry.judges.load("dlib-resnet")(card, "cpu")
     crops = random_crops(judge, 1).requires_grad_()
     judge.embed(crops).sum().backward()
     assert crops.grad is not None
     assert crops.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", RECOGNISERS)
+def test_embeddings_do_not_depend_on_the_number_of_threads(
+    build: Callable[[str], Recogniser], name: str
+) -> None:
+    judge, before = build(name), torch.get_num_threads()
+    embeddings = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                embeddings.append(judge.embed(random_crops(judge, 3)))
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(*embeddings, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
