@@ -6,7 +6,7 @@ protocols; a plug-in needs no base class from here.
 
 Conventions inside the suite: images are float32 RGB tensors `[B, 3, H, W]` in `[0, 1]`, decoded
 image files are uint8 RGB arrays `[H, W, 3]`, coordinates are pixels `(x, y)` with the centre of
-the top left pixel at `(0, 0)`.
+the top left pixel at `(0, 0)`. Devices are strings that torch understands: `cpu`, `cuda:0`.
 """
 
 from __future__ import annotations

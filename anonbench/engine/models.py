@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from anonbench import registry
 from anonbench.errors import BadConfig
@@ -17,32 +17,29 @@ from anonbench.interfaces import (
     Recogniser,
 )
 
-if TYPE_CHECKING:
-    import torch
-
 _Items = tuple[tuple[str, ConfigValue], ...]
 
 
-def resolve_device(name: str) -> "torch.device":
-    """The torch device for `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+def resolve_device(name: str) -> str:
+    """The device that `auto`, `cpu`, `cuda`, `cuda:1` or `mps` means here.
 
     Raises:
         BadConfig: The device does not exist here; there is no silent fall-back to the CPU.
     """
+    if name == "cpu":  # worker processes that only find faces need no torch
+        return name
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
+        return str(torch.empty(1, device=name).device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BadConfig(
             f"The device '{name}' cannot be used here.",
             why=str(error).splitlines()[0],
             mend="Use --device cpu, or leave it out.",
         ) from error
-    return device
 
 
 def method(card: MethodCard, device: str) -> Method:

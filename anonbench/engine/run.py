@@ -123,7 +123,7 @@ def _record(
         setup=job.setup,
         counts={name: reduction.counts for name, reduction in reductions.items()},
         metrics=tuple(metrics),
-        environment=environment(str(models.resolve_device(job.config.device))),
+        environment=environment(models.resolve_device(job.config.device)),
         stages=tuple(executor.reports),
         wall_seconds=round(seconds, 3),
         peak_memory_mb=peak_memory_mb(executor.started_workers),

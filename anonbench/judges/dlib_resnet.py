@@ -23,7 +23,7 @@ class DlibResNet:
         UserError: The file is damaged.
     """
 
-    def __init__(self, card: JudgeCard, device: str | torch.device) -> None:
+    def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
         # Weights created in inference mode could never take part in a gradient.
         with torch.inference_mode(False):

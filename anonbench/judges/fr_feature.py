@@ -30,7 +30,7 @@ class FrFeature:
         BadConfig: ONNX Runtime cannot run on the device here.
     """
 
-    def __init__(self, card: JudgeCard, device: str | torch.device) -> None:
+    def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
         self._session = _session(str(weights.path(card.weights[0])), torch.device(device))
 

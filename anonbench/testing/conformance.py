@@ -34,8 +34,8 @@ class Subject:
     """The method under test."""
 
     card: MethodCard
-    attribute: Callable[[MethodCard, torch.device], Any]
-    device: torch.device
+    attribute: Callable[[MethodCard, str], Any]
+    device: str
     size: int
 
     def build(self) -> Any:

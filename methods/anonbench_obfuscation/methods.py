@@ -13,7 +13,7 @@ from anonbench_obfuscation.filters import REFERENCE_SIZE, face_mask, gaussian_bl
 class Identity:
     """No change at all: the reference row 'Original' of every table."""
 
-    def __init__(self, card: MethodCard, device: str | torch.device) -> None:
+    def __init__(self, card: MethodCard, device: str) -> None:
         self.card = card
 
     def anonymize(self, faces: Tensor, keys: Sequence[bytes]) -> Tensor:
@@ -32,7 +32,7 @@ class Obfuscation:
         BadConfig: The region is unknown.
     """
 
-    def __init__(self, card: MethodCard, device: str | torch.device) -> None:
+    def __init__(self, card: MethodCard, device: str) -> None:
         self.card = card
         self.region = card.config["region"]
         if self.region not in ("crop", "face"):
@@ -71,7 +71,7 @@ class Blur(Obfuscation):
         BadConfig: The sigma is not in (0, 256], or the region is unknown.
     """
 
-    def __init__(self, card: MethodCard, device: str | torch.device) -> None:
+    def __init__(self, card: MethodCard, device: str) -> None:
         super().__init__(card, device)
         self.sigma = float(card.config["sigma"])
         if not 0 < self.sigma <= REFERENCE_SIZE:
@@ -97,7 +97,7 @@ class Pixelate(Obfuscation):
         BadConfig: The block is below 1, or the region is unknown.
     """
 
-    def __init__(self, card: MethodCard, device: str | torch.device) -> None:
+    def __init__(self, card: MethodCard, device: str) -> None:
         super().__init__(card, device)
         self.block = int(card.config["block"])
         if self.block < 1:
