@@ -105,7 +105,8 @@ def _outside(image: Pixels, columns: NDArray[np.int_], rows: NDArray[np.int_]) -
     height, width = image.shape[:2]
     across = np.maximum(-columns, columns - (width - 1)).clip(0)
     down = np.maximum(-rows, rows - (height - 1)).clip(0)
-    return np.maximum(across[None, :], down[:, None]).astype(np.float64)
+    distance: Floats = np.maximum(across[None, :], down[:, None]).astype(np.float64)
+    return distance
 
 
 def _soften(cut: Image.Image, distance: Floats, sigma: float) -> Image.Image:
