@@ -42,6 +42,15 @@ def resolve_device(name: str) -> str:
         ) from error
 
 
+def forbid_tf32(device: str) -> None:
+    """Compute in float32 where results say float32; PyTorch's convolutions on CUDA would not."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def method(card: MethodCard, device: str) -> Method:
     """The method that a card describes, with that card's config."""
     return _method(card.name, _items(card.config), device)

@@ -39,7 +39,7 @@ def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outc
     outcomes = [_finished(job) for job in jobs]
     if all(outcome is not None for outcome in outcomes):
         return [outcome for outcome in outcomes if outcome is not None]
-    models.resolve_device(config.device)
+    models.forbid_tf32(models.resolve_device(config.device))
     executor = Executor(
         Store(progress.warn), progress, config.batch_size, config.workers, config.overwrite
     )
