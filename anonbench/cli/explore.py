@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from anonbench.cli import console
-from anonbench.errors import BadConfig, UnknownName, UserError
+from anonbench.cli.listing import KINDS, show, summaries
+from anonbench.errors import UnknownName, UserError
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document. Example: --json")]
-_KINDS = ("methods", "protocols", "judges", "datasets", "weights")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,42 +22,21 @@ def register(app: typer.Typer) -> None:
 
 
 def list_kind(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(_KINDS)}. Example: methods")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}. Example: methods")],
     as_json: _AsJson = False,
 ) -> None:
     """List what is registered.
 
     Example: anonbench list methods
     """
-    if kind not in _KINDS:
-        raise BadConfig(f"'{kind}' is nothing to list.", mend=f"List one of: {', '.join(_KINDS)}")
     if as_json:
         console.print_json(list(_describe(kind)))
-        return
-    rows = dict(_summaries(kind))
-    width = max(map(len, rows), default=0)
-    for name, summary in rows.items():
-        typer.echo(f"{name:<{width}}  {summary}")
-
-
-def _summaries(kind: str) -> Iterator[tuple[str, str]]:
-    if kind == "weights":
-        from anonbench.weights import catalogue
-
-        yield from ((name, entry.what) for name, entry in sorted(catalogue().items()))
-        return
-    from anonbench import registry
-
-    known: registry.Registry[Any] = getattr(registry, kind)
-    for name in known.names():
-        try:
-            yield name, known.summary(name)
-        except UserError as error:  # one broken plug-in must not hide the others
-            yield name, f"cannot be used: {error}"
+    else:
+        show(kind)
 
 
 def _describe(kind: str) -> Iterator[dict[str, Any]]:
-    return (_card(kind, name) for name, _ in _summaries(kind))
+    return (_card(kind, name) for name, _ in summaries(kind))
 
 
 def _card(kind: str, name: str) -> dict[str, Any]:
@@ -82,10 +61,10 @@ def info(
 
     Example: anonbench info lfw-tar
     """
-    names = {kind: [known for known, _ in _summaries(kind)] for kind in _KINDS}
-    found = {kind: _card(kind, name) for kind in _KINDS if name in names[kind]}
+    names = {kind: [known for known, _ in summaries(kind)] for kind in KINDS}
+    found = {kind: _card(kind, name) for kind in KINDS if name in names[kind]}
     if not found:
-        mend = f"See: anonbench list {'|'.join(_KINDS)}"
+        mend = f"See: anonbench list {'|'.join(KINDS)}"
         raise UnknownName("plug-in", name, chain(*names.values()), mend)
     if as_json:
         console.print_json(found)

@@ -152,10 +152,12 @@ class Dlib(Template):
         import dlib
 
         details = dlib.get_face_chip_details(_dlib_shape(face), self.size, self.padding)
-        rect, centre = details.rect, details.rect.dcenter()
+        rect = details.rect
+        # Not rect.dcenter(): in Python it comes rounded to whole pixels.
+        centre = complex(rect.left() + rect.right(), rect.top() + rect.bottom()) / 2
         turn = (self.size - 1) / (rect.right() - rect.left()) * np.exp(-1j * details.angle)
         middle = (self.size - 1) / 2 * (1 + 1j)
-        return _checked(_similarity(turn, middle - turn * complex(centre.x, centre.y)), self.size)
+        return _checked(_similarity(turn, middle - turn * centre), self.size)
 
     def crop(self, image: Pixels, face: Face) -> Pixels:
         """The chip of dlib, pixel for pixel."""

@@ -128,8 +128,8 @@ class Artefact:
         except Timeout:
             self._warn(f"Another anonbench process is computing {self.folder.name}; waiting.")
             lock.acquire()
-            self.refresh()
         try:
+            self.refresh()
             yield
         finally:
             lock.release()

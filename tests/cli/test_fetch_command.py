@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from anonbench import weights
-from anonbench.cli import app
+from anonbench.cli.app import app
 from anonbench.errors import BadConfig, Offline, UnknownName, WrongHash
 from anonbench.weights.needed import needed, protocols_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from anonbench.cli import app
+from anonbench.cli.app import app
 
 Verify = Callable[..., tuple[int, str]]
 IMAGE = "lfw/lfw-deepfunneled/Bob/Bob_0002.jpg"

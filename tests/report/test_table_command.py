@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from result_factory import make_method, make_metric, make_result
 
-from anonbench.cli import app, main
+from anonbench.cli import main
+from anonbench.cli.app import app
 from anonbench.results import store
 
 
@@ -126,7 +127,7 @@ def test_schema_prints_the_committed_one(capsys: pytest.CaptureFixture[str]) -> 
 def test_table_and_schema_load_neither_torch_nor_numpy(folder: Path) -> None:
     code = (
         "import sys\n"
-        "from anonbench.cli import app\n"
+        "from anonbench.cli.app import app\n"
         f"app(['table', {str(folder)!r}], standalone_mode=False)\n"
         "app(['schema'], standalone_mode=False)\n"
         "heavy = {'torch', 'numpy', 'PIL', 'requests'} & set(sys.modules)\n"

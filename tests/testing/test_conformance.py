@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from anonbench import registry
-from anonbench.cli import app
+from anonbench.cli.app import app
 from anonbench.errors import BadConfig, MissingArtefact, UnknownName
 from anonbench.testing import check_method, failures
 from anonbench.testing.inputs import synthetic_faces

@@ -1,0 +1,16 @@
+"""The Typer app: each command group registers itself."""
+
+import typer
+
+from anonbench.cli import data, explore, fetch, run, table, test_method
+
+app = typer.Typer(
+    name="anonbench",
+    help="The benchmark suite for face anonymization.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for group in (explore, fetch, data, run, table, test_method):
+    group.register(app)
