@@ -273,9 +273,9 @@ def _feather(
     matrix: Floats, size: int, columns: NDArray[np.int_], rows: NDArray[np.int_]
 ) -> Floats:
     """Weight of the crop at image pixels: 0 outside it, rising to 1 within the feather."""
-    grid = np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float64)
-    inside = (transform(matrix, grid) + 0.5) / size
-    depth = np.minimum(inside, 1 - inside).min(axis=-1)
+    inside = (matrix + np.array([0, 0, 0.5])) / size
+    across, down = (a * columns + (b * rows + c)[:, None] for a, b, c in inside)
+    depth = np.minimum(np.minimum(across, 1 - across), np.minimum(down, 1 - down))
     weight: Floats = np.clip(depth / FEATHER, 0, 1)
     return weight
 

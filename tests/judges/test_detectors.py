@@ -21,13 +21,18 @@ def hog(artefact):
 
 @pytest.fixture(scope="module")
 def mtcnn():
-    return models.detector(registry.judges.card("mtcnn"))
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # its small nets run many times slower on contended threads
+    yield models.detector(registry.judges.card("mtcnn"))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
 def photographs(shared: Path) -> list[np.ndarray]:
     files = sorted((shared / "data" / "lfw" / "lfw-deepfunneled").glob("*/*_0001.jpg"))
-    return [read_image(file) for file in files[::570]]
+    return [read_image(file) for file in files[::285]][:20]
 
 
 def central(detector, image):
@@ -44,7 +49,7 @@ def test_mtcnn_and_dlib_find_the_same_eyes_nose_and_mouth(hog, mtcnn, photograph
         one, other = central(hog, image), central(mtcnn, image)
         gap = np.linalg.norm(one.points5 - other.points5, axis=1).mean()
         apart.append(gap / interocular(one))
-    assert len(apart) > 8
+    assert len(apart) == 20
     assert np.mean(apart) < 0.08
     assert np.max(apart) < 0.15
 
@@ -52,7 +57,7 @@ def test_mtcnn_and_dlib_find_the_same_eyes_nose_and_mouth(hog, mtcnn, photograph
 @pytest.mark.parametrize("name", ["hog", "mtcnn"])
 def test_landmarks_stand_upright_inside_the_box(name, request, photographs) -> None:
     detector = request.getfixturevalue(name)
-    for image in photographs:
+    for image in photographs[:8]:
         face = central(detector, image)
         left, right, nose, mouth_left, mouth_right = face.points5
         assert left[0] < nose[0] < right[0]
