@@ -12,12 +12,14 @@ from anonbench.errors import StoreError
 def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file by way of a temporary one beside it, so it appears whole or not at all.
 
+    It and the folders made for it belong to the user alone (0600, 0700).
+
     Raises:
         StoreError: The disk is full, read-only or gone; nothing half-written is left.
     """
     handle, name = -1, ""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
         os.close(handle)
         write(Path(name))
@@ -29,6 +31,13 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         if name:
             Path(name).unlink(missing_ok=True)
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder; it and those above it are made with mode 0700 where they are missing."""
+    for missing in (p for p in (*reversed(folder.parents), folder) if not p.exists()):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _explain(path: Path, error: OSError) -> StoreError:

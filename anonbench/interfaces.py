@@ -100,6 +100,8 @@ class JudgeCard(Card):
         dim: Length of its output vector, 0 where that makes no sense.
         training_data: What it was trained on.
         weights: Names of catalogue artefacts.
+        packages: Python packages that carry weights of it; their versions stand in for a hash.
+            `A|B` means whichever is installed.
         white_box_for: Method families that were trained or optimised against this judge.
     """
 
@@ -110,6 +112,7 @@ class JudgeCard(Card):
     dim: int = 0
     training_data: str
     weights: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     white_box_for: tuple[str, ...] = ()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from anonbench.errors import StoreError
+from anonbench.files import private_folder
 
 
 def home() -> Path:
@@ -19,10 +20,9 @@ def home() -> Path:
     override = os.environ.get("ANONBENCH_HOME")
     folder = Path(override).expanduser() if override else user_cache_path("anonbench")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return private_folder(folder)
     except OSError as error:
         raise StoreError(
             f"The cache folder {folder} cannot be created: {error.strerror}.",
             mend="Set ANONBENCH_HOME to a folder that you can write.",
         ) from error
-    return folder

@@ -35,12 +35,20 @@ def environment(device: str) -> Environment:
         dirty=dirty,
         python=platform.python_version(),
         platform=platform.platform(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: found for name in PACKAGES if (found := installed_version(name))},
         cpu=_cpu(),
         cores=usable_cores(),
         threads=torch.get_num_threads(),
         device=device,
     )
+
+
+def installed_version(package: str) -> str:
+    """Version of an installed distribution, empty where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def usable_cores() -> int:
@@ -60,13 +68,6 @@ def peak_memory_mb(workers: int) -> float:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return round((own + workers * child) / unit, 1)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _cpu() -> str:

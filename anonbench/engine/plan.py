@@ -16,7 +16,7 @@ from anonbench import registry, weights
 from anonbench.data import open_dataset
 from anonbench.data.align import template
 from anonbench.engine.channel import Channel
-from anonbench.engine.environment import usable_cores
+from anonbench.engine.environment import installed_version, usable_cores
 from anonbench.engine.execute import Overwrite
 from anonbench.engine.store import content_key
 from anonbench.errors import BadConfig
@@ -113,14 +113,14 @@ class Job:
     @cached_property
     def detector_ref(self) -> PluginRef:
         """The detector as it goes into the record."""
-        return _ref(self.detector, self.detector.weights)
+        return _judge_ref(self.detector)
 
     @cached_property
     def judge_refs(self) -> dict[str, JudgeRef]:
         """The judges as they go into the record, by name."""
         return {
             card.name: JudgeRef(
-                **_ref(card, card.weights).model_dump(),
+                **_judge_ref(card).model_dump(),
                 title=card.title,
                 template=card.template,
                 training_data=card.training_data,
@@ -235,6 +235,18 @@ def _ref(card: Card, names: Sequence[str] = ()) -> PluginRef:
         config=card.config,
         weights={name: weights.digest(name) for name in names},
     )
+
+
+def _judge_ref(card: JudgeCard) -> PluginRef:
+    """Its weights by hash; those that a Python package carries by that package's version."""
+    ref = _ref(card, card.weights)
+    packages = {
+        f"package {name}": found
+        for alternatives in card.packages
+        for name in alternatives.split("|")
+        if (found := installed_version(name))
+    }
+    return ref.model_copy(update={"weights": {**ref.weights, **packages}})
 
 
 def _fetch(cards: Sequence[MethodCard | JudgeCard], offline: bool) -> None:

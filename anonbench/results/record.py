@@ -79,7 +79,9 @@ class PluginRef(_Record):
     name: str
     version: int
     config: dict[str, ConfigValue] = Field(default_factory=dict)
-    weights: dict[str, str] = Field(default_factory=dict, description="artefact name -> sha256")
+    weights: dict[str, str] = Field(
+        default_factory=dict, description="artefact -> sha256, or package -> version"
+    )
 
 
 class MethodRef(PluginRef):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from anonbench.errors import MissingArtefact, StoreError, WrongHash
+from anonbench.files import private_folder
 from anonbench.paths import home
 from anonbench.weights.artefacts import Artefact, lookup
 
@@ -38,12 +39,6 @@ class Check(NamedTuple):
 def root() -> Path:
     """The folder of all artefacts, mode 0700."""
     return private_folder(home() / "weights")
-
-
-def private_folder(folder: Path) -> Path:
-    """The folder, created with mode 0700 where it does not exist."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.errors import BadData, MissingExtra
-from anonbench.files import atomic_write
+from anonbench.files import atomic_write, private_folder
 from anonbench.weights import cache
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def convert(file: Path) -> Path:
     """
     torch = _import_torch()
     digest = cache.file_digest(file)
-    target = cache.private_folder(cache.root() / ".converted") / f"{digest}.safetensors"
+    target = private_folder(cache.root() / ".converted") / f"{digest}.safetensors"
     with cache.locked(digest):
         if not target.exists():
             if _is_torch(file):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from anonbench.errors import BadConfig, MissingArtefact, Offline, StoreError, UserError
+from anonbench.files import private_folder
 from anonbench.weights import archives, cache, mirrors
 from anonbench.weights.artefacts import Artefact, Mirror, Part, lookup, normalised
 from anonbench.weights.progress import Progress
@@ -170,7 +171,7 @@ def _workplace(name: str) -> Iterator[tuple[Path, Path]]:
     The first is filled and then renamed to become the artefact, the second is for files on the
     way. What a killed process left there is deleted.
     """
-    place = cache.private_folder(cache.root() / ".incoming") / name
+    place = private_folder(cache.root() / ".incoming") / name
     with cache.locked(name):
         shutil.rmtree(place, ignore_errors=True)
         folder, scratch = place / "content", place / "scratch"

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from anonbench.files import private_folder
 from anonbench.weights import cache
 from anonbench.weights.artefacts import Mirror
 from anonbench.weights.download import MirrorFailed, download
@@ -64,7 +65,7 @@ def forget(location: str) -> None:
 
 def downloads(location: str) -> Path:
     """The folder for downloads from the location with this `key`."""
-    return cache.private_folder(cache.private_folder(cache.root() / ".downloads") / location)
+    return private_folder(cache.root() / ".downloads" / location)
 
 
 def _from_client(mirror: Mirror, target: Path, progress: Progress) -> None:

@@ -56,7 +56,8 @@ def test_keys_are_content_whatever_the_order(store: Store) -> None:
 def test_folders_are_private(store: Store) -> None:
     artefact = store.artefact("stage", {})
     artefact.write(rows("x"))
-    assert artefact.folder.stat().st_mode & 0o077 == 0
+    for folder in (artefact.folder, *artefact.folder.parents[:3]):
+        assert folder.stat().st_mode & 0o077 == 0, folder
     assert next(artefact.folder.glob("*.npz")).stat().st_mode & 0o077 == 0
 
 
