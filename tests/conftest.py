@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,3 +57,15 @@ def people(tmp_path: Path) -> Path:
             image = np.kron(pattern, np.ones((24, 24, 1))) + random.normal(0, 12, (96, 96, 3))
             Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def hog(artefact: Callable[[str], Path]) -> Any:
+    """dlib's detector, built from its card."""
+    from anonbench import registry
+    from anonbench.engine import models
+
+    card = registry.judges.card("dlib-hog")
+    for name in card.weights:
+        artefact(name)
+    return models.detector(card)

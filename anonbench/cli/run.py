@@ -14,6 +14,147 @@ if TYPE_CHECKING:
 
 _WHAT, _HOW, _MACHINE = "What to measure", "How to measure", "Machine"
 
+Methods = Annotated[
+    list[str],
+    typer.Option(
+        "--method",
+        "-m",
+        help="Methods, repeated or separated by commas, with settings after colons. "
+        "Example: --method identity,pixelate:block=24. `all` means every registered one.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Protocols = Annotated[
+    list[str],
+    typer.Option(
+        "--protocol",
+        "-p",
+        help="Protocols, likewise. Example: --protocol lfw-tar:rule=conservative",
+        rich_help_panel=_WHAT,
+    ),
+]
+Suite = Annotated[
+    str,
+    typer.Option(
+        help="Datasets and judges that fit together: `demo` (reachable through package "
+        "registries) or `paper` (the papers' own). Example: --suite paper",
+        rich_help_panel=_WHAT,
+    ),
+]
+DatasetName = Annotated[
+    str,
+    typer.Option(
+        help="Another dataset than the suite's. Example: --dataset lfw", rich_help_panel=_WHAT
+    ),
+]
+Judges = Annotated[
+    str,
+    typer.Option(
+        help="Other judges than the suite's. Example: --judge dlib-resnet,fr-feature",
+        rich_help_panel=_WHAT,
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with the dataset, or with a folder named like it. Example: --data-root ~/data",
+        rich_help_panel=_WHAT,
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(help="Folder for results. Example: --output runs/today", rich_help_panel=_WHAT),
+]
+Seeds = Annotated[
+    str,
+    typer.Option(
+        help="Seeds of the run, one result each. Example: --seed 0,1,2", rich_help_panel=_HOW
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        help="Only a part, for a quick look; what it counts is the protocol's "
+        "(pairs of each kind in lfw-tar). Example: --limit 1200",
+        min=1,
+        rich_help_panel=_HOW,
+    ),
+]
+ChannelText = Annotated[
+    str,
+    typer.Option(
+        help="Publication channel: png, jpeg:Q, webp:Q, resize:S joined by +, or float. "
+        "Example: --channel resize:0.5+jpeg:75",
+        rich_help_panel=_HOW,
+    ),
+]
+Shown = Annotated[
+    str,
+    typer.Option(
+        help="Judge anonymized crops (`crop`) or crops pasted back (`paste`). "
+        "Example: --presentation paste",
+        rich_help_panel=_HOW,
+    ),
+]
+DetectorName = Annotated[
+    str,
+    typer.Option(
+        help="Detection judge used for alignment. Example: --detector mtcnn",
+        rich_help_panel=_HOW,
+    ),
+]
+Undetected = Annotated[
+    str | None,
+    typer.Option(
+        help="Anonymized images without a face: judge the original's box (`fallback`, the "
+        "default) or never accept them (`reject`). Example: --undetected reject",
+        rich_help_panel=_HOW,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:1, mps. Example: --device cuda", rich_help_panel=_MACHINE
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        help="Images per network call. Example: --batch-size 64",
+        min=1,
+        rich_help_panel=_MACHINE,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that find faces; all cores by default. Example: --workers 1",
+        min=1,
+        rich_help_panel=_MACHINE,
+    ),
+]
+Existing = Annotated[
+    str,
+    typer.Option(
+        help="What to do about existing results: keep all (`never`), keep complete ones and "
+        "compute what is missing (`missing`), or compute everything again (`always`). "
+        "Example: --overwrite always",
+        rich_help_panel=_MACHINE,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Never open a socket; missing weights are an error. Example: --offline",
+        rich_help_panel=_MACHINE,
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print the results as one JSON document. Example: --json"),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command `run`."""
@@ -21,149 +162,25 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    method: Annotated[
-        list[str],
-        typer.Option(
-            "--method",
-            "-m",
-            help="Methods, repeated or separated by commas, with settings after colons. "
-            "Example: --method identity,pixelate:block=24. `all` means every registered one.",
-            rich_help_panel=_WHAT,
-        ),
-    ],
-    protocol: Annotated[
-        list[str],
-        typer.Option(
-            "--protocol",
-            "-p",
-            help="Protocols, likewise. Example: --protocol lfw-tar:rule=conservative",
-            rich_help_panel=_WHAT,
-        ),
-    ],
-    suite: Annotated[
-        str,
-        typer.Option(
-            help="Datasets and judges that fit together: `demo` (reachable through package "
-            "registries) or `paper` (the papers' own). Example: --suite paper",
-            rich_help_panel=_WHAT,
-        ),
-    ] = "demo",
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="Another dataset than the suite's. Example: --dataset lfw", rich_help_panel=_WHAT
-        ),
-    ] = "",
-    judge: Annotated[
-        list[str],
-        typer.Option(
-            help="Other judges than the suite's. Example: --judge dlib-resnet",
-            rich_help_panel=_WHAT,
-        ),
-    ] = [],  # noqa: B006  # typer wants a list and copies it
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with the dataset, or with a folder named like it. "
-            "Example: --data-root ~/data",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for results. Example: --output runs/today", rich_help_panel=_WHAT
-        ),
-    ] = Path("runs"),
-    seed: Annotated[
-        list[str],
-        typer.Option(
-            help="Seeds of the run, one result each. Example: --seed 0,1,2", rich_help_panel=_HOW
-        ),
-    ] = ["0"],  # noqa: B006
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            help="Only a part, for a quick look; what it counts is the protocol's "
-            "(pairs of each kind in lfw-tar). Example: --limit 1200",
-            min=1,
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    channel: Annotated[
-        str,
-        typer.Option(
-            help="Publication channel: png, jpeg:Q, webp:Q, resize:S joined by +, or float. "
-            "Example: --channel resize:0.5+jpeg:75",
-            rich_help_panel=_HOW,
-        ),
-    ] = "png",
-    presentation: Annotated[
-        str,
-        typer.Option(
-            help="Judge anonymized crops (`crop`) or crops pasted back (`paste`). "
-            "Example: --presentation paste",
-            rich_help_panel=_HOW,
-        ),
-    ] = "crop",
-    detector: Annotated[
-        str,
-        typer.Option(
-            help="Detection judge used for alignment. Example: --detector mtcnn",
-            rich_help_panel=_HOW,
-        ),
-    ] = "dlib-hog",
-    undetected: Annotated[
-        str | None,
-        typer.Option(
-            help="Anonymized images without a face: judge the original's box (`fallback`, the "
-            "default) or never accept them (`reject`). Example: --undetected reject",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda, cuda:1, mps. Example: --device cuda", rich_help_panel=_MACHINE
-        ),
-    ] = "auto",
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            help="Images per network call. Example: --batch-size 64",
-            min=1,
-            rich_help_panel=_MACHINE,
-        ),
-    ] = 32,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that find faces; all cores by default. Example: --workers 1",
-            min=1,
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        str,
-        typer.Option(
-            help="What to do about existing results: keep all (`never`), keep complete ones and "
-            "compute what is missing (`missing`), or compute everything again (`always`). "
-            "Example: --overwrite always",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = "missing",
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline",
-            help="Never open a socket; missing weights are an error. Example: --offline",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print the results as one JSON document. Example: --json"),
-    ] = False,
+    method: Methods,
+    protocol: Protocols,
+    suite: Suite = "demo",
+    dataset: DatasetName = "",
+    judge: Judges = "",
+    data_root: DataRoot = None,
+    output: Output = Path("runs"),
+    seed: Seeds = "0",
+    limit: Limit = None,
+    channel: ChannelText = "png",
+    presentation: Shown = "crop",
+    detector: DetectorName = "dlib-hog",
+    undetected: Undetected = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 32,
+    workers: Workers = None,
+    overwrite: Existing = "missing",
+    offline: Offline = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run methods through protocols and store one result for each.
 
@@ -179,11 +196,11 @@ def run(
         "protocols": _names(protocol, registry.protocols),
         "suite": suite,
         "dataset": dataset,
-        "judges": _split(judge),
+        "judges": _split([judge]),
         "detector": detector,
         "data_root": data_root,
         "output": output,
-        "seeds": _split(seed),
+        "seeds": _split([seed]),
         "limit": limit,
         "channel": channel,
         "presentation": presentation,

@@ -69,8 +69,8 @@ class LfwTarAllPairs:
             self.card,
             self.options.far,
             limit,
-            largest=max(Counter(pair.same for pair in pairs).values(), default=0),
-            usable=lambda n: impostor_pairs(identities(dataset, first_pairs(pairs, n)).values()),
+            pairs,
+            lambda some: impostor_pairs(identities(dataset, some).values()),
         )
         chosen = first_pairs(pairs, limit)
         return Needs(

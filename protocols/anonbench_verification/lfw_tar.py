@@ -48,13 +48,7 @@ class LfwTar:
             UnreachableFar: These pairs cannot resolve the FAR.
         """
         pairs = dataset.pairs()
-        check_far(
-            self.card,
-            self.options.far,
-            limit,
-            largest=max(Counter(pair.same for pair in pairs).values(), default=0),
-            usable=lambda n: self._threshold_pairs(first_pairs(pairs, n)),
-        )
+        check_far(self.card, self.options.far, limit, pairs, self._threshold_pairs)
         return needs_of(first_pairs(pairs, limit))
 
     def _threshold_pairs(self, pairs: list[Pair]) -> int:

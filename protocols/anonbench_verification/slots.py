@@ -61,7 +61,11 @@ def identities(dataset: Dataset, pairs: Iterable[Pair]) -> dict[str, int]:
 
 
 def check_far(
-    card: ProtocolCard, far: float, limit: int | None, largest: int, usable: Callable[[int], int]
+    card: ProtocolCard,
+    far: float,
+    limit: int | None,
+    pairs: Sequence[Pair],
+    setting: Callable[[list[Pair]], int],
 ) -> None:
     """Refuse a FAR that the chosen impostor pairs cannot resolve, before anything is computed.
 
@@ -69,14 +73,18 @@ def check_far(
         card: The protocol's card, for the message.
         far: The target.
         limit: What the user asked for, None for all pairs.
-        largest: The limit that takes all pairs.
-        usable: Number of impostor pairs that set a threshold under a limit; rises with it.
+        pairs: All pairs of the dataset.
+        setting: Number of impostor pairs that set a threshold, for some of the pairs.
 
     Raises:
         UnreachableFar: With the smallest sufficient `--limit` and FAR.
     """
-    chosen = largest if limit is None else min(limit, largest)
-    impostors = usable(chosen)
+
+    def usable(number: int) -> int:
+        return setting(first_pairs(pairs, number))
+
+    largest = max(Counter(pair.same for pair in pairs).values(), default=0)
+    impostors = usable(largest if limit is None else min(limit, largest))
     if resolves(far, impostors):
         return
     ways = []

@@ -138,17 +138,6 @@ def test_landmarks_of_the_template_map_to_themselves() -> None:
 
 # ---------------------------------------------------------------------------------------- dlib
 @pytest.fixture(scope="module")
-def hog(artefact):
-    from anonbench import registry
-    from anonbench.engine import models
-
-    card = registry.judges.card("dlib-hog")
-    for name in card.weights:
-        artefact(name)
-    return models.detector(card)
-
-
-@pytest.fixture(scope="module")
 def photograph(shared: Path) -> np.ndarray:
     folder = shared / "data" / "lfw" / "lfw-deepfunneled"
     return read_image(folder / "Aaron_Peirsol" / "Aaron_Peirsol_0001.jpg")

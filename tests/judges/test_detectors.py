@@ -12,14 +12,6 @@ from anonbench.engine import models
 
 
 @pytest.fixture(scope="module")
-def hog(artefact):
-    card = registry.judges.card("dlib-hog")
-    for name in card.weights:
-        artefact(name)
-    return models.detector(card)
-
-
-@pytest.fixture(scope="module")
 def mtcnn():
     import torch
 
