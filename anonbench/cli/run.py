@@ -240,7 +240,11 @@ def _run(options: dict[str, Any]) -> "list[Outcome]":
         raise BadConfig(
             f"--{name} {first['input']}: {first['msg']}.", mend="See: anonbench run --help"
         ) from error
-    return run_jobs(plan(config), config, Progress(console.err))
+    try:
+        return run_jobs(plan(config), config, Progress(console.err))
+    except KeyboardInterrupt:
+        console.err.print("Stopped. The same command continues where it was.")
+        raise
 
 
 def _split(values: list[str]) -> tuple[str, ...]:

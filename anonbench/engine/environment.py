@@ -58,16 +58,19 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def peak_memory_mb(workers: int) -> float:
-    """An upper bound of a run's resident memory: its own peak plus that of so many workers.
+def peak_memory_mb() -> float:
+    """The largest resident memory that this process has had, in MiB.
 
-    Every worker is taken to be as large as the largest. In MiB; `ru_maxrss` counts KiB on Linux
-    and bytes on macOS.
+    Linux keeps it per address space in `/proc`; `ru_maxrss` would count what a parent process had
+    before this one was started from it. Elsewhere it is KiB, on macOS bytes.
     """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return round((own + workers * child) / unit, 1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _cpu() -> str:

@@ -1,15 +1,17 @@
 """Running a stage: only what the store lacks, in batches, here or in worker processes."""
 
+import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from anonbench.engine.environment import peak_memory_mb
 from anonbench.engine.faces import Item
 from anonbench.engine.progress import Progress
 from anonbench.engine.stages import Stage
@@ -34,7 +36,7 @@ class Executor:
         workers: Worker processes for stages that gain from them; 1 means none.
         overwrite: `always` forgets stored rows once per run, before computing them again.
         reports: What each stage took.
-        started_workers: Worker processes that were really started.
+        worker_memory_mb: Peak memory of each worker process that was started, by process id.
     """
 
     store: Store
@@ -43,7 +45,7 @@ class Executor:
     workers: int
     overwrite: Overwrite = "missing"
     reports: list[StageReport] = field(default_factory=list)
-    started_workers: int = 0
+    worker_memory_mb: dict[int, float] = field(default_factory=dict)
     _fresh: set[str] = field(default_factory=set)
 
     def run(self, stage: Stage, ids: Sequence[str]) -> Artefact:
@@ -61,9 +63,8 @@ class Executor:
             self._fresh.add(artefact.key)
             todo = artefact.missing(ids)
             with self.progress.stage(stage.label, len(ids), len(ids) - len(todo)) as advance:
-                for rows in self._shards(stage, todo):
+                for rows in self._shards(stage, todo, advance):
                     artefact.write(rows)
-                    advance(len(rows))
         self.reports.append(
             StageReport(
                 name=stage.label,
@@ -75,12 +76,15 @@ class Executor:
         )
         return artefact
 
-    def _shards(self, stage: Stage, ids: Sequence[str]) -> Iterator[list[Row]]:
+    def _shards(
+        self, stage: Stage, ids: Sequence[str], advance: Callable[[int], None]
+    ) -> Iterator[list[Row]]:
         """Rows gathered to shards; what is gathered when the user stops is still handed out."""
         gathered: list[Row] = []
         try:
             for rows in self._batches(stage, ids):
                 gathered += rows
+                advance(len(rows))
                 if len(gathered) >= SHARD_ROWS:
                     yield gathered
                     gathered = []
@@ -100,15 +104,20 @@ class Executor:
     def _in_workers(self, stage: Stage, batches: Iterator[list[Item]]) -> Iterator[list[Row]]:
         """Batches computed in processes, handed out in order, few of them in flight."""
         pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
-        self.started_workers = self.workers
-        flying: deque[Future[list[Row]]] = deque()
+        flying: deque[Future[_Weighed]] = deque()
+
+        def landed() -> list[Row]:
+            done = flying.popleft().result()
+            self.worker_memory_mb[done.process] = done.memory_mb
+            return done.rows
+
         try:
             for batch in batches:
-                flying.append(pool.submit(stage.compute, batch))
+                flying.append(pool.submit(_compute, stage, batch))
                 if len(flying) > 2 * self.workers:
-                    yield flying.popleft().result()
+                    yield landed()
             while flying:
-                yield flying.popleft().result()
+                yield landed()
         except BrokenProcessPool as error:
             raise UserError(
                 f"A worker process died during '{stage.label}'.",
@@ -117,6 +126,18 @@ class Executor:
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Weighed(NamedTuple):
+    """What a worker hands back: rows, and what its process has needed so far."""
+
+    rows: list[Row]
+    process: int
+    memory_mb: float
+
+
+def _compute(stage: Stage, batch: list[Item]) -> _Weighed:
+    return _Weighed(stage.compute(batch), os.getpid(), peak_memory_mb())
 
 
 def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

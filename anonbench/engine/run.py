@@ -126,8 +126,14 @@ def _record(
         environment=environment(models.resolve_device(job.config.device)),
         stages=tuple(executor.reports),
         wall_seconds=round(seconds, 3),
-        peak_memory_mb=peak_memory_mb(executor.started_workers),
+        peak_memory_mb=round(peak_memory_mb() + _of_workers(executor), 1),
     )
+
+
+def _of_workers(executor: Executor) -> float:
+    """Memory of the largest workers that may have run at once."""
+    largest = sorted(executor.worker_memory_mb.values(), reverse=True)
+    return sum(largest[: executor.workers])
 
 
 def _warnings(job: Job, reductions: Mapping[str, Reduction]) -> list[str]:
