@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from anonbench.engine.run import Outcome
     from anonbench.results.record import Result
 
+_SHOWN = 10
+"""Warnings printed of each result; all of them stand in its file."""
+
 _WHAT, _HOW, _MACHINE = "What to measure", "How to measure", "Machine"
 
 Methods = Annotated[
@@ -290,8 +293,11 @@ def _show_metrics(result: "Result") -> None:
         judge = f"{metric.judge} (white-box)" if metric.white_box else metric.judge
         table.add_row(judge, metric.name, value, std, *(spans or [""]), str(metric.n))
     console.out.print(table)
-    for warning in result.warnings:
+    for warning in result.warnings[:_SHOWN]:
         console.out.print(f"  warning: {warning}", markup=False)
+    if len(result.warnings) > _SHOWN:
+        more = len(result.warnings) - _SHOWN
+        console.out.print(f"  ... and {more} more warnings in the result file")
 
 
 def _show_stages(result: "Result") -> None:
