@@ -3,7 +3,7 @@
 A plan needs no torch, so a finished run is recognised by its id at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -179,7 +179,9 @@ def build_protocol(card: ProtocolCard) -> BenchProtocol:
 
 
 def plan(config: RunConfig) -> list[Job]:
-    """All jobs for what a user asks; plug-ins and data are checked, weights fetched.
+    """All jobs for what a user asks; plug-ins and data are checked, and what is missing fetched.
+
+    A dataset is fetched only where the user names no folder for it.
 
     Raises:
         UserError: A name, option, dataset or file is wrong or missing.
@@ -193,7 +195,11 @@ def plan(config: RunConfig) -> list[Job]:
         raise BadConfig("Crops are pasted back into 8-bit images, so not with --channel float.")
     suites = [_suite(protocol, config) for protocol in protocols]
     judges = {name: registry.judges.parse(name) for s in suites for name in s.judges}
-    _fetch([*methods, *judges.values(), detector], config.offline)
+    needed = [name for card in methods for name in card.weights]
+    needed += [name for card in (*judges.values(), detector) for name in card.weights]
+    if config.data_root is None:
+        needed += [registry.datasets.parse(suite.dataset).artefact for suite in suites]
+    _fetch(needed, config.offline)
     opened = {s.dataset: open_dataset(s.dataset, config.data_root) for s in suites}
     return [
         Job(
@@ -249,11 +255,7 @@ def _judge_ref(card: JudgeCard) -> PluginRef:
     return ref.model_copy(update={"weights": {**ref.weights, **packages}})
 
 
-def _fetch(cards: Sequence[MethodCard | JudgeCard], offline: bool) -> None:
-    absent = sorted(set(_absent(cards)))
+def _fetch(names: Sequence[str], offline: bool) -> None:
+    absent = sorted({name for name in names if name and not weights.is_present(name)})
     if absent:
         weights.fetch(absent, offline=offline)
-
-
-def _absent(cards: Sequence[MethodCard | JudgeCard]) -> Iterator[str]:
-    return (name for card in cards for name in card.weights if not weights.is_present(name))

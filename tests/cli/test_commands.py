@@ -120,11 +120,12 @@ def test_the_paper_suite_says_what_is_missing_and_computes_nothing(anonbench, tm
     assert not (tmp_path / "runs").exists()
 
 
-def test_offline_names_what_would_have_to_be_fetched(anonbench, people: Path) -> None:
-    done = anonbench(*run_arguments(people, "--judge", "dlib-resnet", "--offline"))
+def test_offline_names_what_would_have_to_be_fetched(anonbench) -> None:
+    done = anonbench("run", "--method", "identity", "--protocol", "lfw-tar", "--offline")
     assert done.returncode == 2
     assert "anonbench fetch" in done.stderr
-    assert "dlib-resnet" in done.stderr
+    for name in ("dlib-resnet", "fr-feature", "dlib-shape-predictor-68", "orl"):
+        assert f"'{name}'" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["methods", "protocols", "judges", "datasets", "weights"])
