@@ -1,0 +1,64 @@
+"""Loading a state dict into a network, key for key."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from torch import Tensor, nn
+
+from anonbench.errors import BadData
+
+_SHOWN = 8
+
+
+def load_state(
+    net: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    source: str = "The state dict",
+    unused: Sequence[str] = (),
+) -> None:
+    """Load a state dict; keys and shapes must be those of the network.
+
+    Args:
+        net: The network.
+        state: Its official state dict.
+        source: How a message names the state dict, e.g. the path of its file.
+        unused: Glob patterns of keys that the official file has and this network has no use for.
+
+    Raises:
+        BadData: Keys are missing or unexpected, or shapes differ; the message lists them.
+    """
+    own = net.state_dict()
+    given = {
+        key: value
+        for key, value in state.items()
+        if key in own or not any(fnmatchcase(key, pattern) for pattern in unused)
+    }
+    problems = [
+        _listed("missing", [key for key in own if key not in given]),
+        _listed("unexpected", [key for key in given if key not in own]),
+        _listed("of another shape", _other_shapes(own, given)),
+    ]
+    if any(problems):
+        raise BadData(
+            f"{source} does not fit {type(net).__name__}.",
+            why=" ".join(problem for problem in problems if problem),
+            mend="Give the file that the model's authors published, or convert its keys.",
+        )
+    net.load_state_dict(given)
+
+
+def _other_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    return [
+        f"{key} {list(given[key].shape)} instead of {list(value.shape)}"
+        for key, value in own.items()
+        if key in given and given[key].shape != value.shape
+    ]
+
+
+def _listed(what: str, items: list[str]) -> str:
+    """`2 missing: a, b.`, at most eight by name; nothing for an empty list."""
+    if not items:
+        return ""
+    more = f", and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return f"{len(items)} {what}: {', '.join(items[:_SHOWN])}{more}."
