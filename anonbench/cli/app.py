@@ -2,7 +2,7 @@
 
 import typer
 
-from anonbench.cli import data, explore, fetch, run, table, test_method
+from anonbench.cli import data, explore, fetch, parity, run, table, test_method
 
 app = typer.Typer(
     name="anonbench",
@@ -12,5 +12,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (explore, fetch, data, run, table, test_method):
+for group in (explore, fetch, data, run, table, test_method, parity):
     group.register(app)
