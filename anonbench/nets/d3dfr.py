@@ -37,7 +37,7 @@ class Coefficients(NamedTuple):
 
 def split(coefficients: Tensor) -> Coefficients:
     """Name the parts of `[B, 257]`."""
-    return Coefficients(*torch.split(coefficients, (80, 64, 80, 3, 27, 3), dim=1))
+    return Coefficients(*torch.split(coefficients, [80, 64, 80, 3, 27, 3], dim=1))
 
 
 class D3dfr(nn.Module):

@@ -112,12 +112,13 @@ class Fixture:
 
 
 def fixture_names(folder: Path) -> list[str]:
-    """The names of all fixtures in a folder, sorted: whatever has a `.json` or an `.npz`.
+    """The names of all fixtures in a folder, sorted; one that lacks a file is among them.
 
     Raises:
         BadData: The folder does not exist or has no fixtures.
     """
-    names = sorted({p.stem for p in folder.glob("*") if p.suffix in (".json", ".npz")})
+    layouts = {path.stem for path in folder.glob("*.json") if _is_layout(path)}
+    names = sorted(layouts | {path.stem for path in folder.glob("*.npz")})
     if not names:
         raise BadData(
             f"{folder} has no parity fixtures."
@@ -169,6 +170,15 @@ def read_fixture(folder: Path, name: str) -> Fixture:
             else f"{path} holds no outputs to compare with."
         )
     return Fixture(layout, inputs, outputs)
+
+
+def _is_layout(path: Path) -> bool:
+    """Whether a JSON file is meant for this runner; a folder may hold others."""
+    try:
+        read_layout(path.parent, path.stem)
+    except BadData:
+        return False
+    return True
 
 
 def _index(axis: str) -> slice | int:
