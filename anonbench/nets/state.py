@@ -19,6 +19,9 @@ def load_state(
 ) -> None:
     """Load a state dict; keys and shapes must be those of the network.
 
+    Only the step counters of batch normalisation may be missing: they have no effect after
+    training, and files from before PyTorch 0.4.1 do not have them.
+
     Args:
         net: The network.
         state: Its official state dict.
@@ -35,7 +38,7 @@ def load_state(
         if key in own or not any(fnmatchcase(key, pattern) for pattern in unused)
     }
     problems = [
-        _listed("missing", [key for key in own if key not in given]),
+        _listed("missing", [key for key in own if key not in given and not _counts(key)]),
         _listed("unexpected", [key for key in given if key not in own]),
         _listed("of another shape", _other_shapes(own, given)),
     ]
@@ -45,7 +48,11 @@ def load_state(
             why=" ".join(problem for problem in problems if problem),
             mend="Give the file that the model's authors published, or convert its keys.",
         )
-    net.load_state_dict(given)
+    net.load_state_dict({**own, **given})
+
+
+def _counts(key: str) -> bool:
+    return key.rpartition(".")[2] == "num_batches_tracked"
 
 
 def _other_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:

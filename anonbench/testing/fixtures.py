@@ -15,7 +15,9 @@ from anonbench.testing.fill import TensorSpec
 
 Array = NDArray[Any]
 
-_EXCERPT = re.compile(r"out\[([-\d:, ]+)\]")
+# One axis of an index: `3`, `:`, `1::4`.
+_AXIS = r"\s*(?:-?\d+|(?:(?:-?\d+)?:){1,2}(?:-?\d+)?)\s*"
+_EXCERPT = re.compile(rf"out\[({_AXIS}(?:,{_AXIS})*)\]")
 
 
 class NetworkLayout(BaseModel):
@@ -184,4 +186,4 @@ def _is_layout(path: Path) -> bool:
 def _index(axis: str) -> slice | int:
     """`1::4` as a slice, `3` as an int."""
     parts = [int(part) if part.strip() else None for part in axis.split(":")]
-    return slice(*parts) if len(parts) > 1 or parts[0] is None else parts[0]
+    return slice(*parts) if parts[0] is None or len(parts) > 1 else parts[0]
