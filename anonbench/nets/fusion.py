@@ -1,0 +1,335 @@
+"""What G²Face and methods derived from it put around a StyleGAN2 decoder.
+
+A face encoder gives features of the original image at every resolution of the decoder. At each,
+an identity-aware fusion block (IFF) predicts a mask and blends them with the generated features;
+at middle resolutions it also adds a password, the bits of an identity embedding. An extractor
+reads the bits back from the finished image.
+
+Source: Yang et al., "G²Face: High-Fidelity Reversible Face Anonymization via Generative and
+Geometric Priors" (2024), section III; keys and shapes are those of its authors' checkpoint
+(`anonymous_net`, `style_mlp`, `hiding_extractor` of G2Face.pth).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anonbench.errors import BadConfig
+from anonbench.nets.float_bits import WIDTH
+from anonbench.nets.stylegan2 import (
+    GAIN,
+    SLOPE,
+    Activation,
+    Decoder,
+    EqualLinear,
+    Noise,
+    Sizes,
+    channels_last,
+    pixel_norm,
+)
+
+# The password joins from 8x8 on: level 0 of the decoder is blended without it.
+_FIRST_PASSWORD_LEVEL = 1
+_EXTRACTOR_SLOPE = 0.1
+_NORM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of all networks of a method, and how its masks work.
+
+    Attributes:
+        sizes: Of the decoder; the encoder has the same widths.
+        identity: Floats of an identity embedding; the password holds their 32 bits each.
+        geometry: Coefficients that join the identity (80 shape, 64 expression, 3 pose of BFM).
+        rows: Layers of the decoder that each of the three style mappers steers, coarse to fine.
+        mask_norm: Normalise the mask's logits per sample and channel (absent from the paper).
+        mask_selects: What a mask of one lets through: the paper's Eq. 8 says `face`, the
+            authors' code does `generated`.
+
+    Raises:
+        BadConfig: The password does not have one bit per 2x2 pixels, which is what the extractor
+            reads, or the rows are not as many as the decoder's layers.
+    """
+
+    sizes: Sizes = field(default_factory=Sizes)
+    identity: int = 512
+    geometry: int = 147
+    rows: tuple[int, int, int] = (6, 6, 2)
+    mask_norm: bool = True
+    mask_selects: Literal["generated", "face"] = "generated"
+
+    def __post_init__(self) -> None:
+        image, latents = self.sizes.image, self.sizes.latents
+        if self.bits != (image // 2) ** 2:
+            raise BadConfig(
+                f"An identity of {self.identity} floats has {self.bits} bits, "
+                f"a {image}-pixel image holds {(image // 2) ** 2}.",
+                mend=f"Use an identity of {(image // 2) ** 2 // WIDTH} floats at this size.",
+            )
+        if sum(self.rows) != latents:
+            raise BadConfig(f"The rows {self.rows} do not add up to the {latents} of the decoder.")
+
+    @property
+    def bits(self) -> int:
+        """Length of the password."""
+        return self.identity * WIDTH
+
+    @property
+    def password_levels(self) -> range:
+        """Levels of the decoder (0 is 4x4) with room for no more than all bits, from 8x8 on."""
+        holding = sum(resolution**2 <= self.bits for resolution in self.sizes.resolutions)
+        return range(_FIRST_PASSWORD_LEVEL, holding)
+
+
+def _normalised(x: Tensor, gain: float = 1.0) -> Tensor:
+    """Instance normalisation: maps `[B, C, H, W]` of mean 0 and standard deviation `gain`.
+
+    It may overwrite its input. Below float32 it is PyTorch's group normalisation, with groups of
+    one channel (and sums in float32), the form that is fast for channels_last. In float32 the
+    variance comes from the centred maps: that operator's difference of two long sums was seen to
+    be off by 1e-4 where a channel's mean is a few times its deviation.
+    """
+    if x.dtype != torch.float32:
+        channels = x.shape[1]
+        return functional.group_norm(x, channels, weight=x.new_full((channels,), gain))
+    centred = x.sub_(x.mean(dim=(2, 3), keepdim=True))
+    variance = centred.square().mean(dim=(2, 3), keepdim=True)
+    return centred * (torch.rsqrt(variance + _NORM_EPSILON) * gain)
+
+
+class _NormConv(nn.Module):
+    """Convolution and instance normalisation, on request with a leaky ReLU."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, down: bool, activate: bool = True, gain: float = 1.0
+    ) -> None:
+        super().__init__()
+        kernel, stride = (4, 2) if down else (3, 1)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=1)
+        self.activate, self.gain = activate, gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = _normalised(self.conv(x), self.gain)
+        return functional.leaky_relu_(y, SLOPE) if self.activate else y
+
+
+class _EncoderLevel(nn.Module):
+    """Two convolutions beside one; their sum over √2, which the normalisations take along."""
+
+    def __init__(self, inputs: int, outputs: int, *, down: bool) -> None:
+        super().__init__()
+        self.conv1 = _NormConv(inputs, inputs, down=False)
+        self.conv2 = _NormConv(inputs, outputs, down=down, gain=1 / GAIN)
+        self.skip = _NormConv(inputs, outputs, down=down, gain=1 / GAIN, activate=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip: Tensor = self.skip(x)
+        return skip.add_(self.conv2(self.conv1(x)))
+
+
+class FaceEncoder(nn.ModuleList):
+    """Features of an image at every resolution of a decoder, with the decoder's widths."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        widths = [sizes.channels(resolution) for resolution in reversed(sizes.resolutions)]
+        super().__init__(
+            _EncoderLevel(inputs, outputs, down=level > 0)
+            for level, (inputs, outputs) in enumerate(zip([3, *widths], widths, strict=False))
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features `[B, C, H, W]`, the finest first, of images `[B, 3, H, W]` in `[-1, 1]`."""
+        x = channels_last(images)
+        features = []
+        for level in self:
+            x = level(x)
+            features.append(x)
+        return features
+
+
+class FusionMask(nn.Module):
+    """Predicts from several features, channel by channel, which of two to take where (Eq. 7).
+
+    Args:
+        channels: Of each feature.
+        sources: How many features it sees.
+        norm: Normalise the logits per sample and channel.
+    """
+
+    def __init__(self, channels: int, sources: int, *, norm: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels * sources, channels, 1)
+        self.norm = norm
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Features `[B, C, H, W]` to a mask `[B, C, H, W]` in `[0, 1]`."""
+        logits = self.conv(torch.cat(list(features), dim=1))
+        return torch.sigmoid_(_normalised(logits) if self.norm else logits)
+
+
+class PasswordInjector(nn.Module):
+    """Turns bits into features; without effect until its gain has been learned (Eq. 6).
+
+    Args:
+        depth: Bits per position.
+        channels: Of the features.
+    """
+
+    def __init__(self, depth: int, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.conv = nn.Conv2d(depth, channels, 1)
+        self.activate = Activation(channels)
+
+    def forward(self, bits: Tensor) -> Tensor:
+        """Bits `[B, depth, H, W]`, zeros and ones, to features `[B, channels, H, W]`."""
+        bias = self.conv.get_parameter("bias") + self.activate.bias
+        y = functional.leaky_relu_(functional.conv2d(bits, self.conv.weight, bias), SLOPE)
+        return y * (self.weight * GAIN).to(y.dtype)
+
+
+class FusionDecoder(Decoder):
+    """StyleGAN2 decoder that blends in the features of a face and hides a password.
+
+    Args:
+        architecture: Sizes and the kind of masks.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        sizes = architecture.sizes
+        super().__init__(sizes)
+        self.architecture = architecture
+        self.pyramid = FaceEncoder(sizes)
+        masks, injectors = [], []
+        for level, resolution in enumerate(sizes.resolutions):
+            channels = sizes.channels(resolution)
+            hides = level in architecture.password_levels
+            masks.append(FusionMask(channels, 2 + hides, norm=architecture.mask_norm))
+            if hides:
+                depth = architecture.bits // resolution**2
+                injectors += [PasswordInjector(depth, channels) for _ in range(2)]
+        self.fusion_mask = nn.ModuleList(reversed(masks))  # the finest first, like the pyramid
+        self.hiding_injects = nn.ModuleList(injectors)
+
+    def forward(self, images: Tensor, latents: Tensor, bits: Tensor, noise: Noise) -> Tensor:
+        """Render faces with another identity and the same surroundings.
+
+        Args:
+            images: Originals `[B, 3, H, W]` in `[-1, 1]`.
+            latents: W+ `[B, layers, style]` or W `[B, style]`.
+            bits: Password `[B, identity, 32]`: bool, or zeros and ones.
+            noise: Noise maps of the decoder, see `draw_noise`; None for no noise.
+
+        Returns:
+            `[B, 3, H, W]`, nominally in `[-1, 1]`, not clipped.
+        """
+        features = self.pyramid(images)
+        password = bits.to(images.dtype)
+
+        def fuse(level: int, generated: Tensor) -> Tensor:
+            return self._fuse(level, generated, features[-1 - level], password)
+
+        return self.synthesize(latents, noise, fuse)
+
+    def _fuse(self, level: int, generated: Tensor, face: Tensor, password: Tensor) -> Tensor:
+        generated = generated.to(face.dtype)  # the constant input is not under autocast
+        mask: Tensor
+        if level not in self.architecture.password_levels:
+            mask = self.fusion_mask[-1 - level]([generated, face])
+            return self._blend(mask, generated, face)
+        seen, added = self.hiding_injects[2 * level - 2], self.hiding_injects[2 * level - 1]
+        bits = channels_last(password.view(len(face), -1, *face.shape[2:]))
+        mask = self.fusion_mask[-1 - level]([generated, face, seen(bits)])
+        return self._blend(mask, generated, face).add_(added(bits))
+
+    def _blend(self, mask: Tensor, generated: Tensor, face: Tensor) -> Tensor:
+        if self.architecture.mask_selects == "generated":
+            return torch.lerp(face, generated, mask)
+        return torch.lerp(generated, face, mask)
+
+
+class StyleMappers(nn.Module):
+    """Maps identity and geometry to W+ by three networks: coarse, middle and fine layers (Eq. 4).
+
+    Args:
+        architecture: Lengths of the inputs, of a style and of the three parts.
+        depth: Layers of each network.
+    """
+
+    def __init__(self, architecture: Architecture, depth: int = 4) -> None:
+        super().__init__()
+        self.rows = architecture.rows
+        inputs, style = architecture.identity + architecture.geometry, architecture.sizes.style
+        self.style_low = _mapper(inputs, style, depth)
+        self.style_middle = _mapper(inputs, style, depth)
+        self.style_high = _mapper(inputs, style, depth)
+
+    def forward(self, identity: Tensor, geometry: Tensor) -> Tensor:
+        """Embeddings `[B, identity]`, coefficients `[B, geometry]` to W+ `[B, layers, style]`."""
+        x = pixel_norm(torch.cat([identity, geometry], dim=1))
+        mappers = (self.style_low, self.style_middle, self.style_high)
+        parts = [
+            mapper(x)[:, None].expand(-1, rows, -1)
+            for mapper, rows in zip(mappers, self.rows, strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
+
+def _mapper(inputs: int, style: int, depth: int) -> nn.Sequential:
+    # The authors add the bias in the linear part and again in the activation.
+    return nn.Sequential(
+        *(
+            EqualLinear(width, style, lr_mul=0.01, activate=True, bias_gain=2.0)
+            for width in [inputs, *[style] * (depth - 1)]
+        )
+    )
+
+
+class _ExtractorBlock(nn.Module):
+    """A 3x3 and a 1x1 branch side by side, each half as wide as the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.conv1x1_branch_1 = nn.Conv2d(width, half, 1)
+        self.bn_branch_1_1 = nn.BatchNorm2d(half)
+        self.conv3x3_branch_1 = nn.Conv2d(half, half, 3, padding=1)
+        self.bn_branch_1_2 = nn.BatchNorm2d(half)
+        self.conv1x1_branch_2 = nn.Conv2d(width, half, 1)
+        self.bn_branch_2_1 = nn.BatchNorm2d(half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = _leaky(self.bn_branch_1_1(self.conv1x1_branch_1(x)))
+        a = _leaky(self.bn_branch_1_2(self.conv3x3_branch_1(a)))
+        b = _leaky(self.bn_branch_2_1(self.conv1x1_branch_2(x)))
+        return torch.cat([a, b], dim=1)
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return functional.leaky_relu_(x, _EXTRACTOR_SLOPE)
+
+
+class PasswordExtractor(nn.Module):
+    """Reads the password from an image, one bit per 2x2 pixels.
+
+    Args:
+        width: Channels of all layers but the last.
+        depth: Blocks.
+    """
+
+    def __init__(self, width: int = 128, depth: int = 3) -> None:
+        super().__init__()
+        self.conv1x1_input = nn.Conv2d(3, width, 1)
+        self.body = nn.Sequential(*(_ExtractorBlock(width) for _ in range(depth)))
+        self.conv1x1_output = nn.Conv2d(width, 1, 3, stride=2, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits `[B, H * W / 128, 32]` of images `[B, 3, H, W]` in `[-1, 1]`."""
+        x = self.body(_leaky(self.conv1x1_input(channels_last(images))))
+        logits: Tensor = self.conv1x1_output(x)
+        return logits.reshape(len(images), -1, WIDTH)
