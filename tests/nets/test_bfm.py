@@ -1,5 +1,6 @@
 """The face model, on a sphere made for the purpose: BFM itself may not be passed on."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,12 @@ def test_every_coefficient_has_a_gradient(model):
     assert coefficients.grad is not None
     assert coefficients.grad.isfinite().all()
     assert coefficients.grad.count_nonzero() == coefficients.numel()
+
+
+def test_computes_where_its_arrays_are(model):
+    elsewhere = copy.deepcopy(model).to("meta")
+    face = elsewhere(torch.zeros(2, 257, device="meta"))
+    assert {part.device.type for part in face} == {"meta"}
 
 
 def test_no_checkpoint_carries_the_face_model(model):

@@ -9,4 +9,5 @@ def run(states: States, inputs: Inputs) -> Outputs:
     """Coefficients of aligned 224-px images and of 256-px crops."""
     net = D3dfr().eval()
     load_state(net, states["net_recon"], source="The layout of d3dfr")
-    return {f"coeff{size}": net(unit(inputs[f"images{size}"])) for size in (224, 256)}
+    sizes = [size for size in (224, 256) if f"images{size}" in inputs]
+    return {f"coeff{size}": net(unit(inputs[f"images{size}"])) for size in sizes}
