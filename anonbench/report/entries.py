@@ -147,7 +147,10 @@ def _judge_name(result: Result, judge: JudgeRef | None) -> Name:
 
 def _facts(plugin: PluginRef) -> Facts:
     config = tuple((key, str(value)) for key, value in plugin.config.items())
-    weights = tuple((name, sha256[:8]) for name, sha256 in plugin.weights.items())
+    # A package's version is shorter than a hash and told by its characters.
+    weights = tuple(
+        (name, value[:8] if len(value) == 64 else value) for name, value in plugin.weights.items()
+    )
     return (("version", str(plugin.version)), *config, *weights)
 
 

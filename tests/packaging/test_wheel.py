@@ -16,7 +16,7 @@ EVERY_ENTRY_POINT = """
 import anonbench, sys
 from importlib.metadata import entry_points
 assert sys.argv[1] in anonbench.__file__, anonbench.__file__
-points = [p for kind in ("methods", "protocols", "judges", "datasets")
+points = [p for kind in ("methods", "protocols", "judges", "datasets", "parity")
           for p in entry_points(group="anonbench." + kind)]
 for point in points:
     assert point.load() is not None
