@@ -189,7 +189,9 @@ class PasswordInjector(nn.Module):
     def forward(self, bits: Tensor) -> Tensor:
         """Bits `[B, depth, H, W]`, zeros and ones, to features `[B, channels, H, W]`."""
         bias = self.conv.get_parameter("bias") + self.activate.bias
-        y = functional.leaky_relu_(functional.conv2d(bits, self.conv.weight, bias), SLOPE)
+        # As a matrix product over channels_last: of one channel, a convolution's output is not.
+        y = functional.linear(bits.permute(0, 2, 3, 1), self.conv.weight[:, :, 0, 0], bias)
+        y = functional.leaky_relu_(y.permute(0, 3, 1, 2), SLOPE)
         return y * (self.weight * GAIN).to(y.dtype)
 
 
@@ -243,7 +245,7 @@ class FusionDecoder(Decoder):
             mask = self.fusion_mask[-1 - level]([generated, face])
             return self._blend(mask, generated, face)
         seen, added = self.hiding_injects[2 * level - 2], self.hiding_injects[2 * level - 1]
-        bits = channels_last(password.view(len(face), -1, *face.shape[2:]))
+        bits = password.view(len(face), -1, *face.shape[2:])
         mask = self.fusion_mask[-1 - level]([generated, face, seen(bits)])
         return self._blend(mask, generated, face).add_(added(bits))
 

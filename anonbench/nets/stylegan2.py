@@ -239,6 +239,29 @@ class Upsample(nn.Module):
         return functional.conv_transpose2d(x, taps, stride=2, padding=1, groups=channels)
 
 
+def convolve_up(x: Tensor, kernel: Tensor) -> Tensor:
+    """Transposed convolution of stride 2: `[B, I, H, W]` and `[O, I, 3, 3]` to `2H + 1`, `2W + 1`.
+
+    On CPUs, bfloat16 convolutions are several times faster than transposed ones. There, when no
+    gradient is needed (whose cost outweighs the gain), the even and odd rows and columns of the
+    output are computed by one small convolution each: the same products in other order.
+    """
+    if x.dtype == torch.float32 or x.device.type != "cpu" or torch.is_grad_enabled():
+        return functional.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
+    batch, _, height, width = x.shape
+    y = x.new_empty(batch, 2 * height + 1, 2 * width + 1, len(kernel)).permute(0, 3, 1, 2)
+    flipped = kernel.flip(2, 3)
+    # Along each axis: where the outputs go, the taps that reach them, the padding.
+    even, odd = (slice(0, None, 2), slice(0, None, 2), 1), (slice(1, None, 2), slice(1, 2), 0)
+    for rows, row_taps, row_padding in (even, odd):
+        for columns, column_taps, column_padding in (even, odd):
+            taps = flipped[:, :, row_taps, column_taps]
+            y[:, :, rows, columns] = functional.conv2d(
+                x, taps, padding=(row_padding, column_padding)
+            )
+    return y
+
+
 class ModulatedConv(nn.Module):
     """Convolution whose input channels are scaled by a style (section 2.2 of the paper).
 
@@ -288,8 +311,7 @@ class ModulatedConv(nn.Module):
         kernel = self.weight[0]
         if not self.up:
             return functional.conv2d(x, kernel, padding="same"), self.demodulation(scales)
-        y = functional.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)  # 2H + 1
-        return self.blur(y), self.demodulation(scales)
+        return self.blur(convolve_up(x, kernel)), self.demodulation(scales)
 
 
 class _NoiseStrength(nn.Module):
@@ -332,9 +354,10 @@ class ToRgb(nn.Module):
     def forward(self, x: Tensor, w: Tensor, image: Tensor | None = None) -> Tensor:
         """Maps `[B, C, H, W]`, styles `[B, style]`, image `[B, 3, H/2, W/2]` to `[B, 3, H, W]`."""
         weights = self.conv.weight[0, :, :, 0, 0] * self.conv.scales(w)[:, None]  # [B, 3, C]
-        rgb = torch.matmul(weights.to(x.dtype), x.flatten(2)).float()
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [B, H * W, C]
+        rgb = torch.matmul(pixels, weights.to(x.dtype).transpose(1, 2))
         with full_precision(x):
-            rgb = rgb.view(-1, 3, *x.shape[2:]) + self.bias
+            rgb = rgb.view(-1, *x.shape[2:], 3).permute(0, 3, 1, 2).float() + self.bias
             if image is not None:
                 rgb = rgb + self.upsample(image)
         return rgb
