@@ -36,6 +36,7 @@ from anonbench.nets.stylegan2 import (
 _FIRST_PASSWORD_LEVEL = 1
 _EXTRACTOR_SLOPE = 0.1
 _NORM_EPSILON = 1e-5
+_SMALL_MAP = 32 * 32  # pixels, up to which PyTorch's group normalisation is slow
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,18 @@ class Architecture:
 def _normalised(x: Tensor, gain: float = 1.0) -> Tensor:
     """Instance normalisation: maps `[B, C, H, W]` of mean 0 and standard deviation `gain`.
 
-    It may overwrite its input. Below float32 it is PyTorch's group normalisation, with groups of
-    one channel (and sums in float32), the form that is fast for channels_last. In float32 the
-    variance comes from the centred maps: that operator's difference of two long sums was seen to
-    be off by 1e-4 where a channel's mean is a few times its deviation.
+    It may overwrite its input. Large maps below float32 take PyTorch's group normalisation, with
+    groups of one channel (and sums in float32), the form that is fast for channels_last. In
+    float32 the variance comes from the centred maps: that operator's difference of two long sums
+    was seen to be off by 1e-4 where a channel's mean is a few times its deviation.
     """
-    if x.dtype != torch.float32:
-        channels = x.shape[1]
+    channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
+    if x.dtype != torch.float32 and pixels > _SMALL_MAP:
         return functional.group_norm(x, channels, weight=x.new_full((channels,), gain))
-    centred = x.sub_(x.mean(dim=(2, 3), keepdim=True))
+    wide = x.float()
+    centred = wide.sub_(wide.mean(dim=(2, 3), keepdim=True))
     variance = centred.square().mean(dim=(2, 3), keepdim=True)
-    return centred * (torch.rsqrt(variance + _NORM_EPSILON) * gain)
+    return (centred * (torch.rsqrt(variance + _NORM_EPSILON) * gain)).to(x.dtype)
 
 
 class _NormConv(nn.Module):

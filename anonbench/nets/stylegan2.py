@@ -250,7 +250,7 @@ def convolve_up(x: Tensor, kernel: Tensor) -> Tensor:
         return functional.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
     batch, _, height, width = x.shape
     y = x.new_empty(batch, 2 * height + 1, 2 * width + 1, len(kernel)).permute(0, 3, 1, 2)
-    flipped = kernel.flip(2, 3)
+    flipped = kernel.to(x.dtype).flip(2, 3)
     # Along each axis: where the outputs go, the taps that reach them, the padding.
     even, odd = (slice(0, None, 2), slice(0, None, 2), 1), (slice(1, None, 2), slice(1, 2), 0)
     for rows, row_taps, row_padding in (even, odd):

@@ -24,8 +24,7 @@ SIZES = Sizes()
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Best of several runs after one to warm up."""
-    run()
+    """Best of several runs; counting the FLOPs before has warmed up."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()

@@ -90,6 +90,18 @@ def test_encoder_is_accurate_far_from_zero_mean() -> None:
         torch.testing.assert_close(feature.double(), x, atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_encoder_stays_near_under_autocast() -> None:
+    encoder = FaceEncoder(Sizes(image=64, channel_base=512, channel_max=16))  # large maps and small
+    images = torch.rand(2, 3, 64, 64)
+    exact = encoder(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = encoder(images)
+    for fine, coarse in zip(exact, rough, strict=True):
+        assert coarse.dtype == torch.bfloat16
+        assert (fine - coarse).abs().mean() < 0.02
+
+
 @pytest.mark.parametrize("selects", ["generated", "face"])
 def test_a_full_mask_selects_what_it_should(selects: str) -> None:
     net = FusionDecoder(replace(SMALL, mask_norm=False, mask_selects=selects)).eval()
