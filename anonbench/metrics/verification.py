@@ -25,7 +25,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from anonbench.errors import UnreachableFar
 
@@ -288,6 +287,8 @@ def roc_auc(genuine: Floats, impostor: Floats) -> float:
 
     By the Mann-Whitney rank sum; infinite distances are allowed, NaN is not.
     """
+    from scipy.stats import rankdata  # takes a second to import; planning a run must not wait
+
     ranks = rankdata(np.concatenate([genuine, impostor]))
     excess = ranks[len(genuine) :].sum() - len(impostor) * (len(impostor) + 1) / 2
     return float(excess / (len(genuine) * len(impostor)))
