@@ -20,6 +20,7 @@ from anonbench.interfaces import (
 _Items = tuple[tuple[str, ConfigValue], ...]
 
 
+@cache
 def resolve_device(name: str) -> str:
     """The device that `auto`, `cpu`, `cuda`, `cuda:1` or `mps` means here.
 
