@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anonbench.cli import console
+from anonbench.cli.options import AsJson
 
 if TYPE_CHECKING:
     from anonbench.data.base import ImageDataset
@@ -49,9 +50,7 @@ def verify(
         Path | None,
         typer.Option(help="Write the manifest to this file, e.g. `--record lfw.sha256`."),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, e.g. --json.")
-    ] = False,
+    json: AsJson = False,
 ) -> None:
     """Read every file of a dataset and name what is missing, extra or damaged.
 

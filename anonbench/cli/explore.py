@@ -9,9 +9,8 @@ import typer
 
 from anonbench.cli import console
 from anonbench.cli.listing import KINDS, show, summaries
+from anonbench.cli.options import AsJson
 from anonbench.errors import UnknownName, UserError
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document. Example: --json")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def list_kind(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}. Example: methods")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what is registered.
 
@@ -55,7 +54,7 @@ def _card(kind: str, name: str) -> dict[str, Any]:
 
 def info(
     name: Annotated[str, typer.Argument(help="Any registered name. Example: pixelate")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show all that is known about a method, protocol, judge, dataset or weight.
 
@@ -94,7 +93,7 @@ class Finding:
     mend: str = ""
 
 
-def doctor(as_json: _AsJson = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Tell what can run here, what is missing, and the command that gets it.
 
     Example: anonbench doctor

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anonbench.cli import console
+from anonbench.cli.options import AsJson
 
 if TYPE_CHECKING:
     from anonbench.weights import Artefact
     from anonbench.weights.cache import Check
 
 app = typer.Typer(help="Look after fetched weights and data.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, e.g. --json.")]
 
 
 def register(parent: typer.Typer) -> None:
@@ -72,7 +71,7 @@ def fetch(
         bool,
         typer.Option("--offline", help="Never open a socket, e.g. `--offline --from ~/usb`."),
     ] = False,
-    json: Json = False,
+    json: AsJson = False,
 ) -> None:
     """Bring weights and data to this machine; what is already here is left alone.
 
@@ -99,7 +98,7 @@ def fetch(
 
 
 @app.command("list")
-def list_(json: Json = False) -> None:
+def list_(json: AsJson = False) -> None:
     """All artefacts of the catalogue: size, use, and whether they are on this machine.
 
     Example: `anonbench weights list --json`.
@@ -123,7 +122,7 @@ def verify(
             show_default=False,
         ),
     ] = None,
-    json: Json = False,
+    json: AsJson = False,
 ) -> None:
     """Hash the local copies again and name the damaged ones.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anonbench.cli import console
+from anonbench.cli.options import AsJson
 from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -152,10 +153,6 @@ Offline = Annotated[
         help="Never open a socket; missing weights are an error. Example: --offline",
         rich_help_panel=_MACHINE,
     ),
-]
-AsJson = Annotated[
-    bool,
-    typer.Option("--json", help="Print the results as one JSON document. Example: --json"),
 ]
 
 
