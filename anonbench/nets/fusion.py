@@ -12,6 +12,7 @@ Geometric Priors" (2024), section III; keys and shapes are those of its authors'
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -38,6 +39,8 @@ _EXTRACTOR_SLOPE = 0.1
 _NORM_EPSILON = 1e-5
 _SMALL_MAP = 32 * 32  # pixels, up to which PyTorch's group normalisation is slow
 
+Extractor = Literal["plain", "branched"]
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -48,9 +51,17 @@ class Architecture:
         identity: Floats of an identity embedding; the password holds their 32 bits each.
         geometry: Coefficients that join the identity (80 shape, 64 expression, 3 pose of BFM).
         rows: Layers of the decoder that each of the three style mappers steers, coarse to fine.
+        encoder_norm: Normalise the encoder's features per sample and channel, as the published
+            network does, which loses the brightness of the image.
         mask_norm: Normalise the mask's logits per sample and channel (absent from the paper).
         mask_selects: What a mask of one lets through: the paper's Eq. 8 says `face`, the
             authors' code does `generated`.
+        fusion: Blend in the features of the original face. Without (a row of the ablation in
+            Table VI) there are neither face encoder nor masks; the password is still added, the
+            last term of Eq. 8, as the paper reports recovery for those rows, too.
+        extractor: The password extractor's layers: `branched` blocks between the first and the
+            last, as in the authors' code, or `plain` convolutions.
+        extractor_width: Its channels.
 
     Raises:
         BadConfig: The password does not have one bit per 2x2 pixels, which is what the extractor
@@ -61,8 +72,12 @@ class Architecture:
     identity: int = 512
     geometry: int = 147
     rows: tuple[int, int, int] = (6, 6, 2)
+    encoder_norm: bool = True
     mask_norm: bool = True
     mask_selects: Literal["generated", "face"] = "generated"
+    fusion: bool = True
+    extractor: Extractor = "branched"
+    extractor_width: int = 128
 
     def __post_init__(self) -> None:
         image, latents = self.sizes.image, self.sizes.latents
@@ -105,29 +120,42 @@ def _normalised(x: Tensor, gain: float = 1.0) -> Tensor:
 
 
 class _NormConv(nn.Module):
-    """Convolution and instance normalisation, on request with a leaky ReLU."""
+    """Convolution, on request with instance normalisation and a leaky ReLU.
+
+    Without the normalisation the initial weights keep the variance instead.
+    """
 
     def __init__(
-        self, inputs: int, outputs: int, *, down: bool, activate: bool = True, gain: float = 1.0
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        down: bool,
+        norm: bool,
+        activate: bool = True,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         kernel, stride = (4, 2) if down else (3, 1)
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=1)
-        self.activate, self.gain = activate, gain
+        self.norm, self.activate, self.gain = norm, activate, gain
+        if not norm:
+            nn.init.kaiming_normal_(self.conv.weight, SLOPE if activate else 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = _normalised(self.conv(x), self.gain)
+        y = self.conv(x)
+        y = _normalised(y, self.gain) if self.norm else y * self.gain
         return functional.leaky_relu_(y, SLOPE) if self.activate else y
 
 
 class _EncoderLevel(nn.Module):
     """Two convolutions beside one; their sum over √2, which the normalisations take along."""
 
-    def __init__(self, inputs: int, outputs: int, *, down: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, down: bool, norm: bool) -> None:
         super().__init__()
-        self.conv1 = _NormConv(inputs, inputs, down=False)
-        self.conv2 = _NormConv(inputs, outputs, down=down, gain=1 / GAIN)
-        self.skip = _NormConv(inputs, outputs, down=down, gain=1 / GAIN, activate=False)
+        self.conv1 = _NormConv(inputs, inputs, down=False, norm=norm)
+        self.conv2 = _NormConv(inputs, outputs, down=down, norm=norm, gain=1 / GAIN)
+        self.skip = _NormConv(inputs, outputs, down=down, norm=norm, gain=1 / GAIN, activate=False)
 
     def forward(self, x: Tensor) -> Tensor:
         skip: Tensor = self.skip(x)
@@ -137,10 +165,10 @@ class _EncoderLevel(nn.Module):
 class FaceEncoder(nn.ModuleList):
     """Features of an image at every resolution of a decoder, with the decoder's widths."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, *, norm: bool) -> None:
         widths = [sizes.channels(resolution) for resolution in reversed(sizes.resolutions)]
         super().__init__(
-            _EncoderLevel(inputs, outputs, down=level > 0)
+            _EncoderLevel(inputs, outputs, down=level > 0, norm=norm)
             for level, (inputs, outputs) in enumerate(zip([3, *widths], widths, strict=False))
         )
 
@@ -208,15 +236,18 @@ class FusionDecoder(Decoder):
         sizes = architecture.sizes
         super().__init__(sizes)
         self.architecture = architecture
-        self.pyramid = FaceEncoder(sizes)
+        if architecture.fusion:
+            self.pyramid = FaceEncoder(sizes, norm=architecture.encoder_norm)
         masks, injectors = [], []
         for level, resolution in enumerate(sizes.resolutions):
             channels = sizes.channels(resolution)
             hides = level in architecture.password_levels
-            masks.append(FusionMask(channels, 2 + hides, norm=architecture.mask_norm))
-            if hides:
+            if architecture.fusion:
+                masks.append(FusionMask(channels, 2 + hides, norm=architecture.mask_norm))
+            if hides:  # where there are masks, one of two injectors is for the mask
                 depth = architecture.bits // resolution**2
-                injectors += [PasswordInjector(depth, channels) for _ in range(2)]
+                uses = 1 + architecture.fusion
+                injectors += [PasswordInjector(depth, channels) for _ in range(uses)]
         self.fusion_mask = nn.ModuleList(reversed(masks))  # the finest first, like the pyramid
         self.hiding_injects = nn.ModuleList(injectors)
 
@@ -232,13 +263,22 @@ class FusionDecoder(Decoder):
         Returns:
             `[B, 3, H, W]`, nominally in `[-1, 1]`, not clipped.
         """
-        features = self.pyramid(images)
         password = bits.to(images.dtype)
+        if not self.architecture.fusion:
+            return self.synthesize(latents, noise, partial(self._hide, password))
+        features = self.pyramid(images)
 
         def fuse(level: int, generated: Tensor) -> Tensor:
             return self._fuse(level, generated, features[-1 - level], password)
 
         return self.synthesize(latents, noise, fuse)
+
+    def _hide(self, password: Tensor, level: int, generated: Tensor) -> Tensor:
+        if level not in self.architecture.password_levels:
+            return generated
+        bits = password.view(len(generated), -1, *generated.shape[2:])
+        features: Tensor = self.hiding_injects[level - _FIRST_PASSWORD_LEVEL](bits)
+        return generated + features
 
     def _fuse(self, level: int, generated: Tensor, face: Tensor, password: Tensor) -> Tensor:
         generated = generated.to(face.dtype)  # the constant input is not under autocast
@@ -294,7 +334,7 @@ def _mapper(inputs: int, style: int, depth: int) -> nn.Sequential:
     )
 
 
-class _ExtractorBlock(nn.Module):
+class _BranchedBlock(nn.Module):
     """A 3x3 and a 1x1 branch side by side, each half as wide as the input."""
 
     def __init__(self, width: int) -> None:
@@ -314,6 +354,18 @@ class _ExtractorBlock(nn.Module):
         return torch.cat([a, b], dim=1)
 
 
+class _PlainBlock(nn.Module):
+    """A 3x3 convolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.bn = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _leaky(self.bn(self.conv(x)))
+
+
 def _leaky(x: Tensor) -> Tensor:
     return functional.leaky_relu_(x, _EXTRACTOR_SLOPE)
 
@@ -322,14 +374,17 @@ class PasswordExtractor(nn.Module):
     """Reads the password from an image, one bit per 2x2 pixels.
 
     Args:
+        kind: The blocks between its first and its last layer: `branched` into two paths, or one
+            `plain` convolution each.
         width: Channels of all layers but the last.
         depth: Blocks.
     """
 
-    def __init__(self, width: int = 128, depth: int = 3) -> None:
+    def __init__(self, kind: Extractor = "branched", width: int = 128, depth: int = 3) -> None:
         super().__init__()
+        block = _PlainBlock if kind == "plain" else _BranchedBlock
         self.conv1x1_input = nn.Conv2d(3, width, 1)
-        self.body = nn.Sequential(*(_ExtractorBlock(width) for _ in range(depth)))
+        self.body = nn.Sequential(*(block(width) for _ in range(depth)))
         self.conv1x1_output = nn.Conv2d(width, 1, 3, stride=2, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -64,7 +64,9 @@ class G2FaceNetworks(nn.Module):
         self.anonymous_net = FusionDecoder(self.architecture)
         self.map_2_id = DummyIdentity(self.architecture.identity)
         self.style_mlp = StyleMappers(self.architecture)
-        self.hiding_extractor = PasswordExtractor()
+        self.hiding_extractor = PasswordExtractor(
+            self.architecture.extractor, self.architecture.extractor_width
+        )
 
     def load(self, checkpoint: Mapping[str, Mapping[str, Tensor]], *, source: str) -> None:
         """Load a checkpoint, key for key; entries of training (optimizers ...) are left aside.

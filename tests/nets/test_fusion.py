@@ -147,3 +147,26 @@ def test_mappers_steer_their_own_layers() -> None:
     assert latents.shape == (2, 6, 8)
     same = (latents[:, 1:] == latents[:, :-1]).all(dim=2)
     assert same.tolist() == [[False, True, True, False, True]] * 2
+
+
+@torch.no_grad()
+def test_without_fusion_the_original_stays_out_and_the_password_still_goes_in() -> None:
+    net = FusionDecoder(replace(SMALL, fusion=False))
+    for injector in net.hiding_injects:
+        nn.init.ones_(injector.weight)
+    assert not any(key.startswith(("pyramid", "fusion_mask")) for key in net.state_dict())
+    images, latents, bits = inputs()
+    image = net(images, latents, bits, None)
+    assert torch.equal(image, net(-images, latents, bits, None))
+    changed = (image - net(images, latents, ~bits, None)).abs().amax(dim=(1, 2, 3))
+    assert (changed > 1e-4).all()
+
+
+@torch.no_grad()
+def test_a_plain_extractor_has_five_convolutions_one_after_another() -> None:
+    extractor = PasswordExtractor("plain", width=8).eval()
+    layers = [module for module in extractor.modules() if isinstance(module, nn.Conv2d)]
+    assert [(layer.in_channels, layer.out_channels) for layer in layers] == [
+        (3, 8), (8, 8), (8, 8), (8, 8), (8, 1),
+    ]  # fmt: skip
+    assert extractor(torch.rand(2, 3, 16, 16)).shape == (2, 2, 32)
