@@ -81,3 +81,9 @@ class StoreError(UserError):
     """The artefact store or the output folder cannot be written or read."""
 
     exit_code = 3
+
+
+class Diverged(UserError):
+    """A training whose losses or weights are no longer finite numbers."""
+
+    exit_code = 4

@@ -214,3 +214,5 @@ methods: Registry[MethodCard] = Registry("method", "MethodCard")
 protocols: Registry[ProtocolCard] = Registry("protocol", "ProtocolCard")
 judges: Registry[JudgeCard] = Registry("judge", "JudgeCard")
 datasets: Registry[DatasetCard] = Registry("dataset", "DatasetCard")
+trainings: Registry[MethodCard] = Registry("training", "MethodCard")
+"""How methods are trained, under the methods' names and described by the methods' cards."""
