@@ -9,7 +9,7 @@ from pathlib import Path
 from anonbench.errors import StoreError
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file by way of a temporary one beside it, so it appears whole or not at all.
 
     It and the folders made for it belong to the user alone (0600, 0700).
