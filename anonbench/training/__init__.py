@@ -1,0 +1,1 @@
+"""Training: aligned crops, shared losses, the loop, checkpoints."""
