@@ -60,10 +60,11 @@ def info(
 
     Example: anonbench info lfw-tar
     """
-    names = {kind: [known for known, _ in summaries(kind)] for kind in KINDS}
-    found = {kind: _card(kind, name) for kind in KINDS if name in names[kind]}
+    kinds = [kind for kind in KINDS if kind != "trainings"]  # they have the cards of methods
+    names = {kind: [known for known, _ in summaries(kind)] for kind in kinds}
+    found = {kind: _card(kind, name) for kind in kinds if name in names[kind]}
     if not found:
-        mend = f"See: anonbench list {'|'.join(KINDS)}"
+        mend = f"See: anonbench list {'|'.join(kinds)}"
         raise UnknownName("plug-in", name, chain(*names.values()), mend)
     if as_json:
         console.print_json(found)

@@ -6,7 +6,7 @@ from typing import Any
 
 from anonbench.errors import BadConfig, UserError
 
-KINDS = ("methods", "protocols", "judges", "datasets", "weights")
+KINDS = ("methods", "protocols", "judges", "datasets", "weights", "trainings")
 
 
 def show(kind: str) -> None:

@@ -16,7 +16,7 @@ EVERY_ENTRY_POINT = """
 import anonbench, sys
 from importlib.metadata import entry_points
 assert sys.argv[1] in anonbench.__file__, anonbench.__file__
-points = [p for kind in ("methods", "protocols", "judges", "datasets", "parity")
+points = [p for kind in ("methods", "protocols", "judges", "datasets", "parity", "trainings")
           for p in entry_points(group="anonbench." + kind)]
 for point in points:
     assert point.load() is not None
