@@ -14,9 +14,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +48,7 @@ class Card(BaseModel):
         citation: How to cite it.
         extras: Extras of anonbench that it needs (`torch`, `faces` ...).
         config: Parameters with their default values; a user changes one with `NAME:key=value`.
+        suite_config: Default values that are others in a suite, by the suite's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +62,23 @@ class Card(BaseModel):
     citation: str = ""
     extras: tuple[str, ...] = ("torch",)
     config: dict[str, ConfigValue] = Field(default_factory=dict)
+    suite_config: dict[str, dict[str, ConfigValue]] = Field(default_factory=dict)
+
+    def configured(self, config: Mapping[str, ConfigValue]) -> Self:
+        """This card with these parameters."""
+        return self.model_copy(update={"config": dict(config)})
+
+
+class CheckpointCard(BaseModel):
+    """What a method's card says where one of its checkpoints is chosen; see `MethodCard`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    template: str
+    hidden_bits: int = 0
+    weights: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    white_box_judges: tuple[str, ...] = ()
 
 
 class MethodCard(Card):
@@ -74,7 +94,11 @@ class MethodCard(Card):
         hidden_bits: Number of bits hidden in an image, 0 for none.
         needs_latent: Whether recovery needs more than the published image and the key.
         weights: Names of catalogue artefacts.
+        files: Weights that come with the method, as `PACKAGE/FILE`.
+        file_config: Parameters that name a file of the user's, empty for none, and which of the
+            weights and files above such a file takes the place of.
         white_box_judges: Judges that the method's training or inference used.
+        checkpoints: What is said otherwise where the parameter `checkpoint` has this value.
         claims: What the authors claim, in their words or numbers.
     """
 
@@ -87,8 +111,37 @@ class MethodCard(Card):
     hidden_bits: int = 0
     needs_latent: bool = False
     weights: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    file_config: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     white_box_judges: tuple[str, ...] = ()
+    checkpoints: dict[str, CheckpointCard] = Field(default_factory=dict)
     claims: tuple[str, ...] = ()
+
+    def configured(self, config: Mapping[str, ConfigValue]) -> Self:
+        """This card with these parameters, and what the chosen checkpoint says.
+
+        Raises:
+            BadConfig: The method has no such checkpoint.
+        """
+        card = super().configured(config)
+        if self.checkpoints:
+            card = card.model_copy(update=dict(self._checkpoint(config.get("checkpoint"))))
+        replaced = {n for key, names in self.file_config.items() if config[key] for n in names}
+        kept = {
+            field: tuple(name for name in getattr(card, field) if name not in replaced)
+            for field in ("weights", "files")
+        }
+        return card.model_copy(update=kept)
+
+    def _checkpoint(self, name: ConfigValue | None) -> CheckpointCard:
+        if name not in self.checkpoints:
+            known = list(self.checkpoints)
+            raise BadConfig(
+                f"{self.name} has no checkpoint '{name}'.",
+                why=f"Its checkpoints are: {', '.join(known)}.",
+                mend=f"Write {self.name}:checkpoint={known[0]}",
+            )
+        return self.checkpoints[str(name)]
 
 
 class JudgeCard(Card):

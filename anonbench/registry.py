@@ -88,11 +88,16 @@ class Registry(Generic[C]):
             )
         return card.model_copy(update={"name": name})
 
-    def parse(self, spec: str) -> C:
-        """The card for `NAME` or `NAME:key=value:key=value`, with those config values."""
+    def parse(self, spec: str, suite: str = "") -> C:
+        """The card for `NAME` or `NAME:key=value:key=value`, with those config values.
+
+        Args:
+            spec: As a user writes it.
+            suite: Whose default values hold where the card has some for it.
+        """
         name, *changes = spec.split(":")
         card = self.card(name)
-        config = dict(card.config)
+        config = card.config | card.suite_config.get(suite, {})
         for change in changes:
             key, equals, text = change.partition("=")
             if not equals or key not in config:
@@ -102,7 +107,7 @@ class Registry(Generic[C]):
                     mend=f"Write {name}:key=value; see: anonbench info {name}",
                 )
             config[key] = _convert(text, config[key], f"{name}:{key}")
-        return card.model_copy(update={"config": config})
+        return card.configured(config)
 
     def load(self, name: str) -> Any:
         """Import the plug-in's class.
@@ -139,7 +144,7 @@ class Registry(Generic[C]):
 
         card_type: type[C] = getattr(interfaces, self._card_type)
         try:
-            return card_type.model_validate({"name": name, **table})
+            card = card_type.model_validate({"name": name, **table})
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
@@ -148,6 +153,7 @@ class Registry(Generic[C]):
                 f"The card of the {self.kind} '{name}' is not valid: {problems}.",
                 mend="Mend its table in the card.toml of the package that registers it.",
             ) from error
+        return card.configured(card.config)
 
 
 def _convert(text: str, default: ConfigValue, where: str) -> ConfigValue:

@@ -143,15 +143,17 @@ def verify(
 
 @app.command("import")
 def import_(
-    name: Annotated[str, typer.Argument(help="The artefact, e.g. `fsanet-1x1`.")],
+    name: Annotated[str, typer.Argument(help="The artefact, e.g. `g2face`.")],
     file: Annotated[
-        Path, typer.Argument(help="The file, or a folder artefact's folder, e.g. `net.onnx`.")
+        Path, typer.Argument(help="The file, or a folder artefact's folder, e.g. `G2Face.pth`.")
     ],
 ) -> None:
     """Take an artefact from a file on this machine.
 
     Its SHA-256 decides; where the publisher gives none, the first import records it and later
-    ones must match. Example: `anonbench weights import fsanet-1x1 ~/Downloads/net.onnx`.
+    ones must match. A checkpoint that its authors alone may offer must have the keys and shapes
+    of its network, and is converted to safetensors.
+    Example: `anonbench weights import g2face ~/Downloads/G2Face.pth`.
     """
     from anonbench import weights
 
@@ -189,6 +191,7 @@ def _row(artefact: "Artefact") -> dict[str, Any]:
         "citation": artefact.citation,
         "sha256": artefact.sha256 or (weights.digest(artefact.name) if present else None),
         "mirrors": [mirror.text for part in artefact.parts for mirror in part.mirrors],
+        "page": artefact.page or None,
         "path": str(weights.path(artefact.name)) if present else None,
     }
 
@@ -197,7 +200,8 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         here = "here" if row["path"] else "-"
-        size = f"{(row['bytes'] or row['download_bytes']) / 1e6:.1f} MB"
+        size = row["bytes"] or row["download_bytes"]
+        size = f"{size / 1e6:.1f} MB" if size else "? MB"
         use = "research only" if row["research_only"] else ""
         line = f"{row['name']:{width}}  {here:4}  {size:>9}  {use:13}  {row['what']}"
         console.out.print(line, markup=False)
@@ -205,12 +209,15 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
 
 
 def _print_checks(checks: "list[Check]") -> None:
+    from anonbench import weights
+
     for check in checks:
         console.out.print(f"{check.name}: {check.status}", markup=False)
         if check.status == "damaged":
             console.out.print(f"  expected sha256 {check.expected}", markup=False)
             console.out.print(f"  found    sha256 {check.found}", markup=False)
         if check.status != "ok":
-            console.out.print(f"  Run: anonbench fetch {check.name}", markup=False)
+            how = weights.catalogue()[check.name].how_to_get
+            console.out.print(f"  {how}", markup=False)
     if not checks:
         console.out.print("No artefact is on this machine.")

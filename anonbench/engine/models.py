@@ -78,7 +78,7 @@ def _items(config: dict[str, ConfigValue]) -> _Items:
 
 @cache
 def _method(name: str, config: _Items, device: str) -> Method:
-    card = registry.methods.card(name).model_copy(update={"config": dict(config)})
+    card = registry.methods.card(name).configured(dict(config))
     return cast(Method, registry.methods.load(name)(card, resolve_device(device)))
 
 

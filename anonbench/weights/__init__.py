@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anonbench.weights.artefacts import Artefact, Part, catalogue
-from anonbench.weights.cache import digest, is_present, path, verify
+from anonbench.weights.cache import digest, is_present, path, require_by_hand, verify
+from anonbench.weights.files import file_digest, packaged
 
 __all__ = [
     "Artefact",
@@ -17,9 +18,12 @@ __all__ = [
     "catalogue",
     "digest",
     "fetch",
+    "file_digest",
     "import_file",
     "is_present",
+    "packaged",
     "path",
+    "require_by_hand",
     "verify",
 ]
 
@@ -50,10 +54,12 @@ def fetch(
 def import_file(name: str, source: Path) -> Path:
     """Take one artefact from a file (or, for a folder artefact, a folder) on this machine.
 
-    Where the publisher gives no hash, the first import records it and later ones must match.
+    Where the publisher gives no hash, the first import records it and later ones must match. An
+    artefact with an importer is checked against its network and converted.
 
     Raises:
         WrongHash: The content is not the expected one.
+        BadData: It is not what the importer expects.
         BadConfig: The artefact is made of several files, or `source` does not exist.
     """
     from anonbench.weights import fetching

@@ -100,6 +100,11 @@ class Artefact(NamedTuple):
             unknown: the first import then records it.
         bytes: Size of the file or of all files of the folder, 0 where unknown.
         parts: The files it is made of; a later part replaces equal paths of an earlier one.
+        page: For an artefact that nobody may pass on: where its authors offer it, and how, so
+            that a user downloads it by hand. Such an artefact is one file without mirrors.
+        importer: `module:function` that takes the downloaded file and the path to write; it
+            checks the one and writes the other, or raises BadData. Empty: the file is copied.
+        stored: Name of what the importer writes; empty where it keeps the file's name.
     """
 
     name: str
@@ -111,11 +116,14 @@ class Artefact(NamedTuple):
     sha256: str = ""
     bytes: int = 0
     parts: tuple[Part, ...] = ()
+    page: str = ""
+    importer: str = ""
+    stored: str = ""
 
     @property
     def file(self) -> str:
         """Name of the file inside the artefact's cache folder; empty for a folder artefact."""
-        return self.parts[0].file if self.kind == "file" else ""
+        return self.stored or (self.parts[0].file if self.kind == "file" else "")
 
     @property
     def download_bytes(self) -> int:
@@ -126,6 +134,17 @@ class Artefact(NamedTuple):
     def fetch_command(self) -> str:
         """The command that brings it."""
         return f"anonbench fetch {self.name}"
+
+    @property
+    def how_to_get(self) -> str:
+        """What a user does to have it on this machine."""
+        if not self.page:
+            return f"Run: {self.fetch_command}"
+        file = self.parts[0].file
+        return (
+            f"Get {file} from its authors, {self.page}\n"
+            f"  then run: anonbench weights import {self.name} {file}"
+        )
 
 
 def _part(table: dict[str, Any]) -> Part:
@@ -139,7 +158,8 @@ def _artefact(name: str, table: dict[str, Any]) -> Artefact:
     if "parts" in table:
         parts = tuple(_part(dict(part)) for part in table.pop("parts"))
     else:
-        own = {key: table.pop(key) for key in ("file", "mirrors")}
+        mirrors = table.pop("mirrors") if "page" not in table else ()
+        own = {"file": table.pop("file"), "mirrors": mirrors}
         parts = (_part({**own, **{k: table[k] for k in ("sha256", "bytes") if k in table}}),)
     return Artefact(name=name, parts=parts, **table)
 

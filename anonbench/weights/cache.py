@@ -64,13 +64,13 @@ def path(name: str) -> Path:
         raise MissingArtefact(
             f"The artefact '{name}' is not on this machine.",
             why=f"It is: {artefact.what}",
-            mend=f"Run: {artefact.fetch_command}",
+            mend=artefact.how_to_get,
         )
     if check.status == "damaged":
         raise WrongHash(
             f"The local copy of '{name}' in {root() / name} is damaged.",
             why=f"Expected sha256 {check.expected}, found {check.found}.",
-            mend=f"Run: anonbench fetch {name}",
+            mend=lookup(name).how_to_get,
         )
     return location(lookup(name))
 
@@ -99,9 +99,31 @@ def digest(name: str) -> str:
     if not expected:
         raise MissingArtefact(
             f"The content hash of '{name}' is not known before its first import.",
-            mend=f"Run: {artefact.fetch_command}",
+            mend=artefact.how_to_get,
         )
     return expected
+
+
+def require_by_hand(names: Iterable[str]) -> None:
+    """Make sure of those artefacts that only the user can bring, before anything is fetched.
+
+    Raises:
+        MissingArtefact: Some are not on this machine; it says for each file where its authors
+            offer it and where to put it.
+    """
+    wanted = [lookup(name) for name in dict.fromkeys(names)]
+    missing = [entry for entry in wanted if entry.page and not is_present(entry.name)]
+    if not missing:
+        return
+    files = "".join(f"\n    {entry.parts[0].file}: {entry.page}" for entry in missing)
+    commands = "".join(
+        f"\n    anonbench weights import {entry.name} {entry.parts[0].file}" for entry in missing
+    )
+    raise MissingArtefact(
+        f"Weights that only their authors offer are not on this machine:{files}",
+        why="Nothing else is used in their place, neither other weights nor random ones.",
+        mend=f"Download them, then run:{commands}",
+    )
 
 
 def verify(names: Iterable[str]) -> list[Check]:

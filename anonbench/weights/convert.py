@@ -6,6 +6,7 @@ and both are converted once to safetensors, which holds only numbers.
 """
 
 import pickle
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def read_numpy_pickle(file: Path) -> Arrays:
 def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
     """Read the tensors of a PyTorch checkpoint with `weights_only=True`.
 
-    Numbers and strings beside the tensors (an epoch, a loss) are left out.
+    Numbers, strings and parsed command lines beside the tensors (an epoch, a loss) are left out.
 
     Args:
         file: What `torch.save` wrote.
@@ -91,7 +92,8 @@ def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
     """
     torch = _import_torch()
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([Namespace]):  # holds attributes, runs nothing
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise BadData(
             f"{file} cannot be read as a checkpoint of tensors only.", why=str(error).split("\n")[0]
@@ -123,7 +125,7 @@ def _collect(
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             _collect(inner, kind, (*keys, str(index)), found, file)
-    elif not isinstance(value, bool | int | float | str | bytes | None):
+    elif not isinstance(value, bool | int | float | str | bytes | Namespace | None):
         raise BadData(f"{file} holds a {type(value).__name__} at '{'.'.join(keys)}'.")
 
 
@@ -151,7 +153,7 @@ def convert(file: Path) -> Path:
                 tensors = read_torch_checkpoint(file)
             else:
                 tensors = {k: torch.from_numpy(v) for k, v in read_numpy_pickle(file).items()}
-            _save(tensors, target)
+            save(tensors, target)
     return target
 
 
@@ -163,7 +165,7 @@ def _is_torch(file: Path) -> bool:
     return start.startswith(b"PK") or legacy in start
 
 
-def _save(tensors: "dict[str, Tensor]", target: Path) -> None:
+def save(tensors: "Mapping[str, Tensor]", target: Path) -> None:
     """Write safetensors atomically; tensors that share memory are written apart."""
     from safetensors.torch import save_file
 

@@ -1,12 +1,20 @@
 """How artefacts get into the cache: from the user's files, else from the mirrors in turn."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from pkgutil import resolve_name
 
-from anonbench.errors import BadConfig, MissingArtefact, Offline, StoreError, UserError
+from anonbench.errors import (
+    BadConfig,
+    MissingArtefact,
+    MissingExtra,
+    Offline,
+    StoreError,
+    UserError,
+)
 from anonbench.files import private_folder
 from anonbench.weights import archives, cache, mirrors
 from anonbench.weights.artefacts import Artefact, Mirror, Part, lookup, normalised
@@ -158,10 +166,20 @@ def _require_part(part: Part, file: Path) -> None:
 
 def _add_part(artefact: Artefact, part: Part, source: Path, folder: Path) -> None:
     """Put a part's file, or what its archive holds, where it belongs in the artefact."""
-    if part.unpack is None:
+    if artefact.importer:
+        _run_importer(artefact, source, folder / artefact.file)
+    elif part.unpack is None:
         shutil.copyfile(source, folder / part.file)
     else:
         archives.extract_tree(source, part.unpack, folder, artefact.bytes)
+
+
+def _run_importer(artefact: Artefact, source: Path, target: Path) -> None:
+    try:
+        importer: Callable[[Path, Path], None] = resolve_name(artefact.importer)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "torch", f"Importing '{artefact.name}'") from error
+    importer(source, target)
 
 
 @contextmanager
@@ -189,6 +207,11 @@ def _workplace(name: str) -> Iterator[tuple[Path, Path]]:
 
 
 def _unobtainable(artefact: Artefact, part: Part, failures: list[str], offline: bool) -> UserError:
+    if artefact.page:
+        return MissingArtefact(
+            f"'{artefact.name}' is not on this machine and cannot be fetched.",
+            mend=artefact.how_to_get,
+        )
     listed = "".join(f"\n    {failure}" for failure in failures)
     steps = ", ".join(f"{part.mirrors[0].by_hand} ({part.file})" for part in artefact.parts)
     by_hand = (

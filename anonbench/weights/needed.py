@@ -30,7 +30,7 @@ def needed(
     """
     found: list[str] = []
     for name in methods:
-        found += registry.methods.parse(name).weights
+        found += registry.methods.parse(name, suite).weights
     for name in protocols:
         chosen = _suite(registry.protocols.parse(name), suite)
         for judge in (detector, *chosen.judges):

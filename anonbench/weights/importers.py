@@ -1,0 +1,82 @@
+"""Checkpoints that users download by hand: checked against their networks, kept as safetensors.
+
+A function here is the `importer` of catalogue entries. It takes the file as its authors publish it
+and the path to write. Keys and shapes must be those of the network, which is what `anonbench
+parity` proves to compute what the authors' code computes. Nothing in a file is run.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from anonbench.errors import BadData
+from anonbench.nets.bfm import load_face_model
+from anonbench.nets.d3dfr import D3dfr
+from anonbench.nets.iresnet import IResNet
+from anonbench.nets.state import load_state
+from anonbench.nets.stylegan2 import Generator, Sizes
+from anonbench.weights.convert import read_torch_checkpoint, save
+
+
+def arcface_r50(source: Path, target: Path) -> None:
+    """`ms1mv3_arcface_r50.pth`: the state dict of `anonbench.nets.iresnet.IResNet(50)`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(IResNet(50), read_torch_checkpoint(source), source, target)
+
+
+def d3dfr(source: Path, target: Path) -> None:
+    """`epoch_20.pth`: its entry `net_recon` is the state dict of `anonbench.nets.d3dfr.D3dfr`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(D3dfr(), entry(read_torch_checkpoint(source), "net_recon", source), source, target)
+
+
+def stylegan2_ffhq_256(source: Path, target: Path) -> None:
+    """`550000.pt`: its entry `g_ema` is the state dict of `anonbench.nets.stylegan2.Generator`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    state = entry(read_torch_checkpoint(source), "g_ema", source)
+    _convert(Generator(Sizes()), state, source, target)
+
+
+def bfm09_front(source: Path, target: Path) -> None:
+    """`BFM_model_front.mat`, kept as it is where `anonbench.nets.bfm` can read it.
+
+    Raises:
+        BadData: It is no MATLAB file, or lacks arrays.
+    """
+    load_face_model(source)
+    shutil.copyfile(source, target)
+
+
+def entry(tensors: Mapping[str, Tensor], name: str, source: Path) -> dict[str, Tensor]:
+    """The tensors of one entry of a checkpoint, by their keys inside it.
+
+    Raises:
+        BadData: There is no such entry.
+    """
+    found = {
+        key.removeprefix(f"{name}."): value
+        for key, value in tensors.items()
+        if key.startswith(f"{name}.")
+    }
+    if not found:
+        tops = sorted({key.partition(".")[0] for key in tensors})
+        raise BadData(
+            f"{source} has no entry '{name}'.", why=f"Its entries: {', '.join(tops[:8])}."
+        )
+    return found
+
+
+def _convert(net: nn.Module, state: Mapping[str, Tensor], source: Path, target: Path) -> None:
+    load_state(net, state, source=str(source))
+    save(net.state_dict(), target)
