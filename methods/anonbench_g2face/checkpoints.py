@@ -1,0 +1,234 @@
+"""Trained weights of G²Face: the authors' own, the demo's, and those that a user trained.
+
+A *bundle* is the one safetensors file that holds what training made: the four networks and, where
+priors were fitted in training, what was fitted of them (`networks.`, `identity.`, `geometry.`). It
+says in its metadata how its networks are built, so nobody has to know that to load it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from anonbench import weights
+from anonbench.errors import BadConfig, BadData
+from anonbench.files import atomic_write
+from anonbench.nets.d3dfr import D3dfr
+from anonbench.nets.fusion import Architecture
+from anonbench.nets.iresnet import IResNet
+from anonbench.nets.state import load_state
+from anonbench.weights.convert import read_torch_checkpoint, save
+from anonbench_g2face.config import PRESETS
+from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
+from anonbench_g2face.networks import G2FaceNetworks
+from anonbench_g2face.priors import (
+    ArcFaceIdentity,
+    D3dfrGeometry,
+    GeometricPrior,
+    Identifier,
+    NoGeometry,
+)
+
+DEMO = "anonbench_g2face/demo.safetensors"
+_ARCHITECTURE = TypeAdapter(Architecture)
+_METADATA = "architecture"
+# In which options of a `Variant` networks differ; the others are about training.
+_BUILT_AS = ("mask_selects", "mask_norm", "extractor")
+# Smaller tensors are stored in float32: in half precision they would save nothing.
+_HALF_FROM = 4096
+
+States = Mapping[str, Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that anonymizing and recovering take, for inference.
+
+    Attributes:
+        networks: G²Face's own.
+        identity: Who is in an image.
+        geometry: How the face is shaped.
+    """
+
+    networks: G2FaceNetworks
+    identity: Identifier
+    geometry: GeometricPrior
+
+
+def load_model(checkpoint: str, bundle: str, device: str) -> Model:
+    """The networks and priors of a checkpoint.
+
+    Args:
+        checkpoint: `official` or `demo`: which priors, and which weights by default.
+        bundle: Path of a bundle whose weights take the place of the checkpoint's own; or empty.
+        device: Where PyTorch runs them.
+
+    Raises:
+        MissingArtefact: Weights are not on this machine; there is no substitute.
+        BadData: A file does not fit the networks.
+    """
+    path = Path(bundle) if bundle else None
+    networks, identity, geometry = _official(path) if checkpoint == "official" else _demo(path)
+    for module in (networks, identity, geometry):
+        module.eval().requires_grad_(False).to(device)
+    return Model(networks, identity, geometry)
+
+
+def require_preset(architecture: Architecture, preset: str) -> None:
+    """Make sure that networks are built as a preset says.
+
+    Raises:
+        BadConfig: There is no such preset, or they are not.
+    """
+    if preset not in PRESETS:
+        raise BadConfig(
+            f"There is no preset '{preset}' of G²Face.",
+            why=f"The presets are: checkpoint, {', '.join(PRESETS)}.",
+        )
+    found = {name: getattr(architecture, name) for name in _BUILT_AS}
+    wanted = {name: getattr(PRESETS[preset], name) for name in _BUILT_AS}
+    differing = [
+        f"{name} = {found[name]}, not {wanted[name]}"
+        for name in _BUILT_AS
+        if found[name] != wanted[name]
+    ]
+    if differing:
+        raise BadConfig(
+            f"These weights of G²Face were not trained as preset '{preset}' builds the networks: "
+            f"{'; '.join(differing)}.",
+            why="Run in networks of another build they would give meaningless images.",
+            mend="Leave the preset out, or name a bundle that was trained with it.",
+        )
+
+
+# ------------------------------------------------------------------------------------- bundles
+def save_bundle(
+    path: Path,
+    networks: G2FaceNetworks,
+    fitted: Mapping[str, nn.Module] | None = None,
+    *,
+    half: bool = False,
+) -> None:
+    """Write a bundle.
+
+    Args:
+        path: The file.
+        networks: The trained networks.
+        fitted: Priors that were fitted in training, as `identity` and `geometry`.
+        half: Store large tensors in half precision.
+
+    Raises:
+        BadData: A weight is not finite, or becomes so in half precision.
+    """
+    parts: dict[str, nn.Module] = {"networks": networks, **(fitted or {})}
+    tensors = {
+        f"{name}.{key}": _stored(value, half)
+        for name, part in parts.items()
+        for key, value in part.state_dict().items()
+    }
+    bad = [key for key, value in tensors.items() if not bool(value.isfinite().all())]
+    if bad:
+        raise BadData(f"Weights of G²Face are not finite: {', '.join(bad[:8])}.")
+    metadata = {_METADATA: _ARCHITECTURE.dump_json(networks.architecture).decode()}
+    atomic_write(path, lambda file: save_file(tensors, file, metadata))
+
+
+def _stored(value: Tensor, half: bool) -> Tensor:
+    smaller = half and value.is_floating_point() and value.numel() >= _HALF_FROM
+    return (value.half() if smaller else value).detach().cpu().contiguous().clone()
+
+
+def read_bundle(path: Path) -> tuple[G2FaceNetworks, States]:
+    """The networks of a bundle, loaded, and the state dicts of its fitted priors by name.
+
+    Raises:
+        BadData: It is no bundle, or does not fit the networks that it says it is for.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            described = (file.metadata() or {}).get(_METADATA, "")
+        architecture = _ARCHITECTURE.validate_json(described)
+        states = _by_entry(load_file(path))
+    except (OSError, SafetensorError, ValidationError) as error:
+        raise BadData(
+            f"{path} is no bundle of G²Face weights.",
+            why=str(error).splitlines()[0],
+            mend="Name a .safetensors file that `anonbench train g2face` wrote.",
+        ) from error
+    networks = G2FaceNetworks(architecture)
+    load_state(networks, states.pop("networks", {}), source=str(path))
+    return networks, states
+
+
+def _by_entry(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Tensors by the first part of their keys, then by the rest."""
+    entries: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, rest = key.partition(".")
+        entries.setdefault(name, {})[rest] = value
+    return entries
+
+
+# ----------------------------------------------------------------------------- the checkpoints
+def _demo(bundle: Path | None) -> tuple[G2FaceNetworks, DemoIdentity, LandmarkPrior | NoGeometry]:
+    path = bundle or weights.packaged(DEMO)
+    networks, states = read_bundle(path)
+    missing = [name for name in ("identity", "geometry") if name not in states]
+    if missing:
+        raise BadData(
+            f"{path} holds no fitted {' and no fitted '.join(missing)}.",
+            mend='Name a bundle that was trained with `priors = "demo"`.',
+        )
+    identity = DemoIdentity()
+    load_state(identity, states["identity"], source=f"Part 'identity' of {path}")
+    basis, first = states["geometry"]["basis"], states["geometry"]["layers.0.0.weight"]
+    geometry = LandmarkPrior(size=len(basis), width=len(first))
+    load_state(geometry, states["geometry"], source=f"Part 'geometry' of {path}")
+    if _steered(networks, len(basis)):
+        return networks, identity, geometry
+    return networks, identity, NoGeometry()
+
+
+def _official(
+    bundle: Path | None,
+) -> tuple[G2FaceNetworks, ArcFaceIdentity, D3dfrGeometry | NoGeometry]:
+    weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", *([] if bundle else ["g2face"])])
+    if bundle:
+        networks, _ = read_bundle(bundle)
+    else:
+        path = weights.path("g2face")
+        networks = G2FaceNetworks()
+        networks.load(_by_entry(load_file(path)), source=str(path))
+    recogniser, regressor = IResNet(50), D3dfr()
+    for net, name in ((recogniser, "arcface-r50-ms1mv3"), (regressor, "d3dfr")):
+        load_state(net, load_file(weights.path(name)), source=str(weights.path(name)))
+    identity = ArcFaceIdentity(recogniser)
+    if _steered(networks, Architecture().geometry):
+        return networks, identity, D3dfrGeometry(regressor)
+    return networks, identity, NoGeometry()
+
+
+def _steered(networks: G2FaceNetworks, size: int) -> bool:
+    """Whether coefficients steer the decoder: as many as the prior gives, or none."""
+    expected = networks.architecture.geometry
+    if expected not in (0, size):
+        raise BadData(
+            f"The weights of G²Face want {expected} coefficients, the prior gives {size}.",
+            mend="Choose the checkpoint whose priors they were trained with.",
+        )
+    return expected > 0
+
+
+def import_official(source: Path, target: Path) -> None:
+    """Importer of the authors' `G2Face.pth`: its four networks, checked, as safetensors.
+
+    Raises:
+        BadData: A network is missing, or keys or shapes differ; the message lists them.
+    """
+    networks = G2FaceNetworks()
+    networks.load(_by_entry(read_torch_checkpoint(source)), source=str(source))
+    save(networks.state_dict(), target)

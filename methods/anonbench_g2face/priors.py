@@ -1,0 +1,82 @@
+"""What G²Face takes from other people's networks: who is in an image, and how the face is shaped.
+
+The official checkpoint asks ArcFace and the regressor of Deep3DFaceRecon, both on the whole
+256-pixel crop as the authors' code does; the demo's own are in `anonbench_g2face.demo`. Whatever
+satisfies the two protocols can take their places.
+"""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from anonbench.nets.d3dfr import D3dfr
+from anonbench.nets.iresnet import IResNet
+from anonbench_g2face.networks import geometry_of, recogniser_input
+
+
+@runtime_checkable
+class Identifier(Protocol):
+    """Says who is in an image (`E_fr`)."""
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings `[B, n]`, float32, each value about N(0, 1), of images in `[-1, 1]`."""
+        ...
+
+
+@runtime_checkable
+class GeometricPrior(Protocol):
+    """Says how the face in an image is shaped, turned and moved (`E_3d`)."""
+
+    def coefficients(self, images: Tensor) -> Tensor:
+        """What steers the decoder, `[B, k]`, of images in `[-1, 1]`."""
+        ...
+
+
+class ArcFaceIdentity(nn.Module):
+    """ArcFace's embedding as its last batch normalisation leaves it, not normalised.
+
+    Args:
+        recogniser: The network, loaded.
+    """
+
+    def __init__(self, recogniser: IResNet) -> None:
+        super().__init__()
+        self.recogniser = recogniser
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings `[B, 512]` of crops `[B, 3, 256, 256]` in `[-1, 1]`."""
+        embeddings: Tensor = self.recogniser(_unit(recogniser_input(images)))
+        return embeddings
+
+
+class D3dfrGeometry(nn.Module):
+    """Shape, expression and pose of Deep3DFaceRecon.
+
+    Args:
+        regressor: The network, loaded.
+    """
+
+    def __init__(self, regressor: D3dfr) -> None:
+        super().__init__()
+        self.regressor = regressor
+
+    def all_coefficients(self, images: Tensor) -> Tensor:
+        """The face model's coefficients `[B, 257]` of crops `[B, 3, 256, 256]` in `[-1, 1]`."""
+        coefficients: Tensor = self.regressor(_unit(images))
+        return coefficients
+
+    def coefficients(self, images: Tensor) -> Tensor:
+        """Those that steer the decoder, `[B, 147]`."""
+        return geometry_of(self.all_coefficients(images))
+
+
+class NoGeometry(nn.Module):
+    """No coefficients at all: the networks trained without the geometric prior (Table VI)."""
+
+    def coefficients(self, images: Tensor) -> Tensor:
+        """`[B, 0]`."""
+        return images.new_zeros(len(images), 0)
+
+
+def _unit(images: Tensor) -> Tensor:
+    return images * 0.5 + 0.5
