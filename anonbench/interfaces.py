@@ -12,7 +12,7 @@ the top left pixel at `(0, 0)`. Devices are strings that torch understands: `cpu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from anonbench.results.record import Reduction
 
 ConfigValue = bool | int | float | str
-Source = Literal["original", "published"]
+Source = Literal["original", "published", "recovered"]
+JudgeKind = Literal[
+    "recognition", "detection", "landmarks", "geometry", "pose", "expression", "perceptual"
+]
 
 
 # ---------------------------------------------------------------------------------------- cards
@@ -92,6 +95,8 @@ class MethodCard(Card):
         reversible: Whether the method has `recover`.
         key: What the per-sample key means: nothing, a seed of public randomness, or a secret.
         hidden_bits: Number of bits hidden in an image, 0 for none.
+        hidden_format: What they stand for: nothing in particular, or float32 numbers of 32 bits
+            each, sign first (`anonbench.nets.float_bits`).
         needs_latent: Whether recovery needs more than the published image and the key.
         weights: Names of catalogue artefacts.
         files: Weights that come with the method, as `PACKAGE/FILE`.
@@ -109,6 +114,7 @@ class MethodCard(Card):
     reversible: bool = False
     key: Literal["none", "seed", "password"] = "none"
     hidden_bits: int = 0
+    hidden_format: Literal["bits", "float32"] = "bits"
     needs_latent: bool = False
     weights: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -149,7 +155,8 @@ class JudgeCard(Card):
 
     Attributes:
         kind: What it measures.
-        template: Alignment of its input; empty for a detector, which sees the whole image.
+        template: Alignment of its input; empty for a detector, which sees the whole image, and
+            for a perceptual judge, which sees crops as the method has them.
         dim: Length of its output vector, 0 where that makes no sense.
         training_data: What it was trained on.
         weights: Names of catalogue artefacts.
@@ -158,9 +165,7 @@ class JudgeCard(Card):
         white_box_for: Method families that were trained or optimised against this judge.
     """
 
-    kind: Literal[
-        "recognition", "detection", "landmarks", "geometry", "pose", "expression", "perceptual"
-    ]
+    kind: JudgeKind
     template: str = ""
     dim: int = 0
     training_data: str
@@ -189,7 +194,16 @@ class DatasetCard(Card):
 
 
 class MetricSpec(BaseModel):
-    """What a metric is, whatever its value: name, unit, and which way is better."""
+    """What a metric is, whatever its value: name, unit, and which way is better.
+
+    Attributes:
+        name: Its name in results.
+        title: Its name in tables.
+        unit: Unit, empty for a plain number.
+        direction: Which way is better.
+        judged: Whether a judge measures it; False for one that needs none.
+        headline: Whether a table shows it unasked, where there is a value of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -197,6 +211,8 @@ class MetricSpec(BaseModel):
     title: str
     unit: str = ""
     direction: Literal["lower", "higher", "none"]
+    judged: bool = True
+    headline: bool = False
 
 
 class SuiteCard(BaseModel):
@@ -213,12 +229,14 @@ class ProtocolCard(Card):
 
     Attributes:
         requires: What a method must offer: `reversible`, `hidden_bits`.
+        judge_kind: The kind of judge that it takes; empty where it takes none.
         suites: Dataset and judges per suite (`demo`, `paper`).
         metrics: What it reports.
         published: Table ids in results/published that this protocol reproduces.
     """
 
     requires: tuple[Literal["reversible", "hidden_bits"], ...] = ()
+    judge_kind: JudgeKind | Literal[""] = "recognition"
     suites: dict[str, SuiteCard]
     metrics: tuple[MetricSpec, ...]
     published: tuple[str, ...] = ()
@@ -265,10 +283,19 @@ class Face:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a protocol wants computed: ids to judge as they are, and ids to judge published."""
+    """What a protocol wants computed.
+
+    Attributes:
+        original: Ids to judge as they are.
+        published: Ids to judge published.
+        recovered: Ids to judge recovered; nothing comes of it for a method that cannot.
+        bits: Ids whose hidden bits are read; likewise.
+    """
 
     original: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
+    recovered: tuple[str, ...] = ()
+    bits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +312,57 @@ class Embeddings:
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
     found: NDArray[np.bool_]
+    failed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Distances:
+    """How far a perceptual judge sees one source from the originals.
+
+    Attributes:
+        ids: N sample ids; an image that failed is not among them.
+        values: `[N]` float64.
+        failed: Reason per sample id that has no distance.
+    """
+
+    ids: tuple[str, ...]
+    values: NDArray[np.float64]
+    failed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The crops of one sample from several sources, all in the frame of the method's template.
+
+    Attributes:
+        id: The sample.
+        images: One `[S, S, 3]` float32 RGB image in `[0, 1]` per source; none where it failed.
+        failed: Why there are no images, or empty.
+    """
+
+    id: str
+    images: tuple[NDArray[np.float32], ...] = ()
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Hidden bits: those that were embedded, and those that were read from published images.
+
+    Attributes:
+        ids: N sample ids; an image that failed is not among them.
+        embedded: `[N, ceil(count / 8)]` uint8, eight bits a byte, the first one highest.
+        read: The same of what was read.
+        count: Bits per image.
+        format: What they stand for, as in the method's card.
+        failed: Reason per sample id that has none.
+    """
+
+    ids: tuple[str, ...]
+    embedded: NDArray[np.uint8]
+    read: NDArray[np.uint8]
+    count: int
+    format: Literal["bits", "float32"]
     failed: Mapping[str, str]
 
 
@@ -366,6 +444,16 @@ class Recogniser(Protocol):
         ...
 
 
+class PerceptualJudge(Protocol):
+    """A judge of kind `perceptual`. Built as `Attr(card, device)`."""
+
+    card: JudgeCard
+
+    def distance(self, first: Tensor, second: Tensor) -> Tensor:
+        """Distances `[B]` between two batches of images `[B, 3, H, W]` in `[0, 1]`."""
+        ...
+
+
 class Dataset(Protocol):
     """Images on disk. Built as `Attr(card, root)`, where root is the dataset's own folder."""
 
@@ -392,8 +480,27 @@ class Dataset(Protocol):
 class Evidence(Protocol):
     """What the engine computed for a protocol's `Needs`."""
 
+    def lacks(self, source: Source) -> str:
+        """Why a source does not exist for this method (`not reversible`), or nothing."""
+        ...
+
     def embeddings(self, source: Source, judge: str) -> Embeddings:
         """Embeddings of one recogniser on one source of images."""
+        ...
+
+    def distances(self, source: Source, judge: str) -> Distances:
+        """Distances of one perceptual judge between the originals and another source."""
+        ...
+
+    def crops(self, *sources: Source) -> Iterator[Crops]:
+        """The crops of every sample that was needed of all these sources, one at a time.
+
+        The original is there for each of them, needed or not.
+        """
+        ...
+
+    def bits(self) -> Bits:
+        """The hidden bits of a method that hides some."""
         ...
 
 
@@ -407,7 +514,11 @@ class BenchProtocol(Protocol):
         ...
 
     def score(self, dataset: Dataset, evidence: Evidence, judge: str, limit: int | None) -> Scores:
-        """Per-sample or per-pair scores of one judge, as named arrays that are stored."""
+        """Per-sample or per-pair scores of one judge, as named arrays that are stored.
+
+        Where a metric of the card needs no judge, it is also called with an empty name, for the
+        scores behind those metrics.
+        """
         ...
 
     def reduce(self, scores: Scores) -> Reduction:

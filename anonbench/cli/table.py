@@ -53,7 +53,7 @@ def table(
     ] = "",
     metric: Annotated[
         str,
-        typer.Option(help="Metrics, e.g. `--metric tar,auc`; without: the protocol's first."),
+        typer.Option(help="Metrics, e.g. `--metric tar,auc`; without: the protocol's headlines."),
     ] = "",
     published: Annotated[
         bool,

@@ -78,6 +78,14 @@ class Channel:
         return decode_image(data).astype(np.float32) / np.float32(255)
 
 
+def local(channel: str) -> str:
+    """The channel by which a recovered image is kept: it never leaves its owner, so lossless.
+
+    8-bit PNG, as an owner would look at it; float where the images were published so.
+    """
+    return "float" if Channel.parse(channel).is_float else "png"
+
+
 def to_uint8(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Clip an image in `[0, 1]` and round it to 8 bits."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -1,47 +1,76 @@
-"""Running the stages that a protocol's needs call for, and reading what they stored."""
+"""What was computed for a protocol's needs, read from the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anonbench.engine.execute import Executor
-from anonbench.engine.faces import Images, Originals, Published
-from anonbench.engine.plan import Job, key_of
-from anonbench.engine.stages import Embed, FindFaces, Publish
-from anonbench.engine.store import Artefact
-from anonbench.interfaces import Embeddings, JudgeCard, Needs, Source
-
-CROP_UPSAMPLE = 1
-"""Doublings before HOG looks at a published crop; PROTOCOLS.md P4 names one."""
+from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
+from anonbench.engine.store import Artefact, Row
+from anonbench.errors import BadImage
+from anonbench.interfaces import Bits, Crops, Distances, Embeddings, MethodCard, Source
 
 
 @dataclass
-class _Gathered:
-    """One source of images: which, where from, and what was computed about them."""
+class Gathered:
+    """One source of images: which, where from, and what was computed about them.
+
+    Attributes:
+        ids: Samples to judge.
+        label: What they are, for the progress display.
+        images: How to read them.
+        stored: Where they are stored, unless they are originals.
+        faces: Their faces, where a recogniser needs them.
+        judged: What each judge made of them, by its name.
+    """
 
     ids: tuple[str, ...]
-    images: Images
-    faces: Artefact
-    stored_images: Artefact | None = None
-    vectors: dict[str, Artefact] = field(default_factory=dict)
+    label: str
+    images: Originals | Published
+    stored: Artefact | None = None
+    faces: Artefact | None = None
+    judged: dict[str, Artefact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Password:
+    """The hidden bits of some samples: those embedded and those read."""
+
+    ids: tuple[str, ...]
+    embedded: Artefact
+    read: Artefact
 
 
 @dataclass(frozen=True)
 class Collected:
-    """The evidence of one job."""
+    """The evidence of one job.
 
-    sources: dict[Source, _Gathered]
+    Attributes:
+        method: The method's card.
+        frame: The frame of its crops.
+        original_faces: Faces of the originals, which fix that frame.
+        sources: What was computed about each source; one that does not exist is absent.
+        password: Hidden bits, where they were needed.
+    """
+
+    method: MethodCard
+    frame: Frame
+    original_faces: Artefact
+    sources: dict[Source, Gathered]
+    password: Password | None = None
+
+    def lacks(self, source: Source) -> str:
+        """Why a source does not exist for this method, or nothing."""
+        return "" if source in self.sources else "not reversible"
 
     def embeddings(self, source: Source, judge: str) -> Embeddings:
         """Embeddings of one recogniser on one source of images."""
         gathered = self.sources[source]
-        artefact = gathered.vectors[judge]
-        failed = artefact.failed(gathered.ids)
-        good = tuple(i for i in gathered.ids if i not in failed)
-        vectors: Any = [row["vector"] for row in artefact.read(good)]
-        found: Any = [row["found"] for row in gathered.faces.read(good)]
+        good, failed, rows = _judged(gathered, judge)
+        found: Any = [row["found"] for row in gathered.faces.read(good)] if gathered.faces else []
+        vectors: Any = [row["vector"] for row in rows]
         return Embeddings(
             ids=good,
             vectors=np.stack(vectors) if vectors else np.empty((0, 0), np.float32),
@@ -49,100 +78,67 @@ class Collected:
             failed=failed,
         )
 
+    def distances(self, source: Source, judge: str) -> Distances:
+        """Distances of one perceptual judge between the originals and another source."""
+        good, failed, rows = _judged(self.sources[source], judge)
+        values: Any = [row["distance"] for row in rows]
+        return Distances(good, np.array(values, np.float64), failed)
 
-def collect(job: Job, executor: Executor, needs: Needs) -> Collected:
-    """Compute what the needs name and the store lacks.
+    def crops(self, *sources: Source) -> Iterator[Crops]:
+        """The crops of every sample that was needed of all these sources, one at a time."""
+        gathered = [self.sources[source] for source in sources]
+        ids = _common_ids(gathered)
+        artefacts = [one.stored for one in gathered if one.stored] + [self.original_faces]
+        failed = {i: reason for some in artefacts for i, reason in some.failed(ids).items()}
+        yield from (Crops(sample_id, failed=reason) for sample_id, reason in failed.items())
+        good = [i for i in ids if i not in failed]
+        streams = [join_items(good, one.stored, self.original_faces) for one in gathered]
+        for sample_id, *items in zip(good, *streams, strict=True):
+            yield self._crops(sample_id, gathered, items)
 
-    Raises:
-        StoreError: The store cannot be written.
-        UserError: A plug-in misbehaves.
-    """
-    originals = Originals(job.dataset.card, str(job.dataset.root))
-    faces = executor.run(_find_originals(job, originals), _union(needs.original, needs.published))
-    sources: dict[Source, _Gathered] = {
-        "original": _Gathered(needs.original, originals, faces),
-        "published": _published(job, executor, needs.published, originals, faces),
-    }
-    for judge in job.judges:
-        for gathered in sources.values():
-            stage = _embed(job, judge, gathered)
-            gathered.vectors[judge.name] = executor.run(stage, gathered.ids)
-    return Collected(sources)
+    def _crops(self, sample_id: str, gathered: Sequence[Gathered], items: Sequence[Item]) -> Crops:
+        pairs = zip(gathered, items, strict=True)
+        try:
+            return Crops(sample_id, tuple(self._crop(one.images, item) for one, item in pairs))
+        except BadImage as error:
+            return Crops(sample_id, failed=str(error))
 
+    def _crop(self, images: Originals | Published, item: Item) -> NDArray[np.float32]:
+        if isinstance(images, Originals):
+            return self.frame.original(item)
+        return self.frame.other(item, images)
 
-def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*first, *second)))
-
-
-def _find_originals(job: Job, originals: Originals) -> FindFaces:
-    card = job.dataset.card
-    return FindFaces(
-        "find faces in originals",
-        {
-            "dataset": [key_of(job.dataset_ref), job.dataset_ref.manifest],
-            "detector": key_of(job.detector_ref),
-            "upsample": card.upsample,
-            "fallback": list(card.fallback_box),
-        },
-        originals,
-        detector=job.detector,
-        upsample=card.upsample,
-    )
-
-
-def _published(
-    job: Job, executor: Executor, ids: tuple[str, ...], originals: Originals, faces: Artefact
-) -> _Gathered:
-    setup, name = job.setup, job.method.template
-    key = {
-        "faces": faces.key,
-        "method": key_of(job.method_ref),
-        "template": [name, setup.templates[name]],
-        "seed": job.seed,
-        "channel": setup.channel,
-        "presentation": setup.presentation,
-    }
-    publish = Publish(
-        f"anonymize with {job.method.name}",
-        key,
-        originals,
-        stored_faces=faces,
-        method=job.method,
-        seed=job.seed,
-        channel=setup.channel,
-        presentation=setup.presentation,
-        device=job.config.device,
-    )
-    stored = executor.run(publish, ids)
-    images = Published(setup.channel)
-    cropped = setup.presentation == "crop"
-    upsample = CROP_UPSAMPLE if cropped else job.dataset.card.upsample
-    find = FindFaces(
-        f"find faces in {job.method.name}",
-        {"images": stored.key, "detector": key_of(job.detector_ref), "upsample": upsample},
-        images,
-        stored_images=stored,
-        stored_faces=faces,
-        detector=job.detector,
-        upsample=upsample,
-        carry_to=name if cropped else "",
-    )
-    return _Gathered(ids, images, executor.run(find, ids), stored)
+    def bits(self) -> Bits:
+        """The hidden bits of a method that hides some, for a protocol that needed them."""
+        if self.password is None:
+            raise LookupError(f"no bits of '{self.method.name}' were computed")
+        ids, sides = self.password.ids, (self.password.embedded, self.password.read)
+        failed = {i: reason for side in sides for i, reason in side.failed(ids).items()}
+        good = tuple(i for i in ids if i not in failed)
+        width = (self.method.hidden_bits + 7) // 8
+        embedded, read = (
+            np.array([row["bits"] for row in side.read(good)], np.uint8).reshape(-1, width)
+            for side in sides
+        )
+        return Bits(
+            good, embedded, read, self.method.hidden_bits, self.method.hidden_format, failed
+        )
 
 
-def _embed(job: Job, judge: JudgeCard, source: _Gathered) -> Embed:
-    ref = job.judge_refs[judge.name]
-    shown = f"{job.method.name} images" if source.stored_images else "originals"
-    return Embed(
-        f"embed {shown} with {judge.name}",
-        {
-            "faces": source.faces.key,
-            "judge": key_of(ref),
-            "template": [judge.template, job.setup.templates[judge.template]],
-        },
-        source.images,
-        stored_images=source.stored_images,
-        stored_faces=source.faces,
-        judge=judge,
-        device=job.config.device,
-    )
+def _judged(
+    gathered: Gathered, judge: str
+) -> tuple[tuple[str, ...], dict[str, str], Iterator[Row]]:
+    """The samples that a judge judged, why not the others, and its rows."""
+    if not gathered.ids:
+        return (), {}, iter(())
+    artefact = gathered.judged[judge]
+    failed = artefact.failed(gathered.ids)
+    good = tuple(i for i in gathered.ids if i not in failed)
+    return good, failed, artefact.read(good)
+
+
+def _common_ids(gathered: Sequence[Gathered]) -> list[str]:
+    """Samples of all sources; an original is there for each of them."""
+    stored = [one for one in gathered if one.stored] or gathered
+    others = [set(one.ids) for one in stored[1:]]
+    return [i for i in stored[0].ids if all(i in other for other in others)]

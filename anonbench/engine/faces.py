@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from anonbench.engine.store import Artefact, Row, Value
 from anonbench.errors import BadImage
 from anonbench.interfaces import DatasetCard, Face
 
+Presentation = Literal["crop", "paste"]
+
 
 @dataclass(frozen=True)
 class Item:
@@ -21,13 +23,15 @@ class Item:
     Attributes:
         id: The sample.
         data: The encoded image where the store has it.
-        face: Its face where an earlier stage found it.
+        face: Its face where an earlier stage located it.
+        found: Whether a detector found that face, rather than it being a fallback.
         error: Why there is no input.
     """
 
     id: str
     data: bytes = b""
     face: Face | None = None
+    found: bool = False
     error: str = ""
 
 
@@ -53,13 +57,57 @@ class Originals:
 
 @dataclass(frozen=True)
 class Published:
-    """Images that came through a publication channel."""
+    """Images that came through a channel, published or recovered."""
 
     channel: str
 
     def load(self, item: Item) -> NDArray[np.uint8]:
-        """Decode what was published; a float image is seen by judges at 8 bits."""
-        return to_uint8(Channel.parse(self.channel).decode(item.data))
+        """Decode what was stored; a float image is seen by judges at 8 bits."""
+        return to_uint8(self.pixels(item))
+
+    def pixels(self, item: Item) -> NDArray[np.float32]:
+        """The image in `[0, 1]`, without rounding it to 8 bits if it is not."""
+        return Channel.parse(self.channel).decode(item.data)
+
+
+def crop_of(image: NDArray[np.uint8], item: Item, template_name: str) -> NDArray[np.uint8]:
+    """The crop of an item's face; raises BadImage where no face is known."""
+    from anonbench.data.align import template
+
+    if item.face is None:
+        raise BadImage(f"No face is known in {item.id}.")
+    return template(template_name).crop(image, item.face)
+
+
+def to_float(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """8-bit pixels in `[0, 1]`."""
+    return image.astype(np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame of a method's crops, fixed by the faces of the originals.
+
+    Attributes:
+        template: The method's template.
+        presentation: Whether published and recovered images are crops in this frame already, or
+            whole pictures in the frame of the original.
+        originals: Where originals come from.
+    """
+
+    template: str
+    presentation: Presentation
+    originals: Originals
+
+    def original(self, item: Item) -> NDArray[np.float32]:
+        """The original's crop `[S, S, 3]` in `[0, 1]`."""
+        return to_float(crop_of(self.originals.load(item), item, self.template))
+
+    def other(self, item: Item, images: Published) -> NDArray[np.float32]:
+        """The same of a published or recovered image."""
+        if self.presentation == "crop":
+            return images.pixels(item)
+        return to_float(crop_of(images.load(item), item, self.template))
 
 
 def pack_face(face: Face, found: bool) -> dict[str, Value]:
@@ -103,8 +151,9 @@ def join_items(
     face_rows = faces.read(good) if faces is not None else None
     for sample_id in good:
         image: Any = next(image_rows)["image"] if image_rows is not None else b""
-        face = unpack_face(next(face_rows)) if face_rows is not None else None
-        yield Item(sample_id, image, face)
+        row = next(face_rows) if face_rows is not None else None
+        face = unpack_face(row) if row is not None else None
+        yield Item(sample_id, image, face, found=row is not None and bool(row["found"]))
 
 
 def rows_of(items: Sequence[Item], compute: Callable[[Item], dict[str, Value]]) -> list[Row]:

@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import cast
 
 from anonbench import registry
-from anonbench.errors import BadConfig
+from anonbench.errors import BadConfig, UserError
 from anonbench.interfaces import (
     ConfigValue,
     Dataset,
     DatasetCard,
     Detector,
+    HidesPassword,
     JudgeCard,
     Method,
     MethodCard,
+    PerceptualJudge,
     Recogniser,
+    ReversibleMethod,
 )
 
 _Items = tuple[tuple[str, ConfigValue], ...]
@@ -57,6 +60,29 @@ def method(card: MethodCard, device: str) -> Method:
     return _method(card.name, _items(card.config), device)
 
 
+def reversible(card: MethodCard, device: str) -> ReversibleMethod:
+    """The same, able to recover; UserError where its class lacks what the card promises."""
+    built = method(card, device)
+    if not isinstance(built, ReversibleMethod):
+        raise _broken_promise(card, "is reversible", "recover")
+    return built
+
+
+def hiding(card: MethodCard, device: str) -> HidesPassword:
+    """The same, with hidden bits; UserError where its class lacks what the card promises."""
+    built: object = method(card, device)
+    if not isinstance(built, HidesPassword):
+        raise _broken_promise(card, "hides bits", "hidden_bits and extract_bits")
+    return built
+
+
+def _broken_promise(card: MethodCard, promise: str, lacking: str) -> UserError:
+    return UserError(
+        f"The card of the method '{card.name}' says that it {promise}, but it has no {lacking}.",
+        mend=f"Mend the method; see: anonbench test-method {card.name}",
+    )
+
+
 def detector(card: JudgeCard, device: str = "cpu") -> Detector:
     """The detection judge that a card describes."""
     return cast(Detector, _judge(card.name, _items(card.config), device))
@@ -65,6 +91,11 @@ def detector(card: JudgeCard, device: str = "cpu") -> Detector:
 def recogniser(card: JudgeCard, device: str) -> Recogniser:
     """The recognition judge that a card describes."""
     return cast(Recogniser, _judge(card.name, _items(card.config), device))
+
+
+def perceptual(card: JudgeCard, device: str) -> PerceptualJudge:
+    """The perceptual judge that a card describes."""
+    return cast(PerceptualJudge, _judge(card.name, _items(card.config), device))
 
 
 def dataset(card: DatasetCard, root: str) -> Dataset:

@@ -3,7 +3,7 @@
 A plan needs no torch, so a finished run is recognised by its id at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -86,6 +86,12 @@ class Job:
         reasons = {"reversible": "not reversible", "hidden_bits": "hides no bits"}
         return ", ".join(reasons[need] for need in missing)
 
+    @property
+    def scored_by(self) -> tuple[str, ...]:
+        """Names of the judges, after an empty one where metrics need no judge."""
+        unjudged = any(not spec.judged for spec in self.protocol.metrics)
+        return (*([""] if unjudged else []), *(judge.name for judge in self.judges))
+
     def white_box(self, judge: JudgeCard) -> bool:
         """Whether the method was optimised against a judge."""
         named = judge.name in self.method.white_box_judges
@@ -102,7 +108,7 @@ class Job:
         """The method as it goes into the record."""
         card = self.method
         return MethodRef(
-            **_ref(card, card.weights).model_dump(),
+            **method_ref(card).model_dump(),
             title=card.title,
             family=card.family,
             template=card.template,
@@ -148,9 +154,17 @@ class Job:
             limit=self.config.limit,
             channel=str(Channel.parse(self.config.channel)),
             presentation=self.config.presentation,
+            recovery=self._recovery,
             detector=self.detector_ref,
             templates={name: template(name).version for name in sorted(names) if name},
         )
+
+    @property
+    def _recovery(self) -> Literal["", "crop", "realigned"]:
+        """How published images reach `recover` and `extract_bits`; follows from the rest."""
+        if not (self.method.reversible or self.method.hidden_bits):
+            return ""
+        return "crop" if self.config.presentation == "crop" else "realigned"
 
     @cached_property
     def id(self) -> str:
@@ -162,7 +176,7 @@ class Job:
                 "method": key_of(self.method_ref),
                 "dataset": [key_of(self.dataset_ref), self.dataset_ref.manifest],
                 "judges": [key_of(ref) for ref in self.judge_refs.values()],
-                "setup": self.setup.model_dump(mode="json", exclude={"detector"}),
+                "setup": self.setup.model_dump(mode="json", exclude={"detector", "recovery"}),
                 "detector": key_of(self.detector_ref),
             }
         )
@@ -189,11 +203,14 @@ def plan(config: RunConfig) -> list[Job]:
     protocols = [_with_undetected(registry.protocols.parse(p), config) for p in config.protocols]
     for protocol in protocols:
         build_protocol(protocol)
-    methods = [registry.methods.parse(spec) for spec in config.methods]
+    methods = [registry.methods.parse(spec, config.suite) for spec in config.methods]
+    weights.require_by_hand(name for card in methods for name in card.weights)
     detector = registry.judges.parse(config.detector)
     if config.presentation == "paste" and Channel.parse(config.channel).is_float:
         raise BadConfig("Crops are pasted back into 8-bit images, so not with --channel float.")
-    suites = [_suite(protocol, config) for protocol in protocols]
+    asked = {spec: registry.judges.parse(spec) for spec in config.judges}
+    suites = [_suite(protocol, config, asked) for protocol in protocols]
+    _refuse_idle_judges(asked, protocols)
     judges = {name: registry.judges.parse(name) for s in suites for name in s.judges}
     needed = [name for card in methods for name in card.weights]
     needed += [name for card in (*judges.values(), detector) for name in card.weights]
@@ -217,14 +234,29 @@ def plan(config: RunConfig) -> list[Job]:
     ]
 
 
-def _suite(protocol: ProtocolCard, config: RunConfig) -> SuiteCard:
+def _suite(protocol: ProtocolCard, config: RunConfig, asked: Mapping[str, JudgeCard]) -> SuiteCard:
+    """The suite of a protocol; judges that were asked for replace its own of their kind."""
     if config.suite not in protocol.suites:
         raise BadConfig(
             f"The protocol '{protocol.name}' has no suite '{config.suite}'.",
             why=f"Its suites are: {', '.join(protocol.suites)}.",
         )
     suite = protocol.suites[config.suite]
-    return SuiteCard(dataset=config.dataset or suite.dataset, judges=config.judges or suite.judges)
+    fitting = tuple(spec for spec, card in asked.items() if card.kind == protocol.judge_kind)
+    return SuiteCard(dataset=config.dataset or suite.dataset, judges=fitting or suite.judges)
+
+
+def _refuse_idle_judges(asked: Mapping[str, JudgeCard], protocols: Sequence[ProtocolCard]) -> None:
+    kinds = {protocol.judge_kind for protocol in protocols}
+    for spec, card in asked.items():
+        if card.kind not in kinds:
+            takes = ", ".join(f"{p.name} {p.judge_kind or 'none'}" for p in protocols)
+            raise BadConfig(
+                f"The judge '{spec}' is of the kind {card.kind}, which no protocol asked for "
+                "takes.",
+                why=f"Kinds of judges that they take: {takes}.",
+                mend="See: anonbench list judges",
+            )
 
 
 def _with_undetected(card: ProtocolCard, config: RunConfig) -> ProtocolCard:
@@ -241,6 +273,15 @@ def _ref(card: Card, names: Sequence[str] = ()) -> PluginRef:
         config=card.config,
         weights={name: weights.digest(name) for name in names},
     )
+
+
+def method_ref(card: MethodCard) -> PluginRef:
+    """Its weights by hash, also those in files of its package and of the user."""
+    ref = _ref(card, card.weights)
+    files = {file: weights.packaged(file) for file in card.files}
+    files |= {key: Path(str(card.config[key])) for key in card.file_config if card.config[key]}
+    digests = {name: weights.file_digest(path) for name, path in files.items()}
+    return ref.model_copy(update={"weights": {**ref.weights, **digests}})
 
 
 def _judge_ref(card: JudgeCard) -> PluginRef:

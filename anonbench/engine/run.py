@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from anonbench.engine import models
+from anonbench.engine.collect import collect
 from anonbench.engine.environment import environment, peak_memory_mb
-from anonbench.engine.evidence import collect
 from anonbench.engine.execute import Executor
 from anonbench.engine.plan import Job, RunConfig, build_protocol
 from anonbench.engine.progress import Progress
@@ -75,18 +75,17 @@ def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
     scores: dict[str, Scores] = {}
     reductions: dict[str, Reduction] = {}
     if job.lacks:
-        reductions = {judge.name: _not_applicable(job) for judge in job.judges}
+        reductions = {name: _not_applicable(job, name) for name in job.scored_by}
     else:
         needs = protocol.needs(job.dataset, job.config.limit)
         evidence = collect(job, executor, needs)
-        for judge in job.judges:
-            name, limit = judge.name, job.config.limit
-            scores[name] = protocol.score(job.dataset, evidence, name, limit)
+        for name in job.scored_by:
+            scores[name] = protocol.score(job.dataset, evidence, name, job.config.limit)
             reductions[name] = protocol.reduce(scores[name])
     return _record(job, reductions, executor, time.perf_counter() - started), scores
 
 
-def _not_applicable(job: Job) -> Reduction:
+def _not_applicable(job: Job, judge: str) -> Reduction:
     metrics = tuple(
         Metric(
             name=spec.name,
@@ -97,6 +96,7 @@ def _not_applicable(job: Job) -> Reduction:
             direction=spec.direction,
         )
         for spec in job.protocol.metrics
+        if spec.judged == bool(judge)
     )
     return Reduction(metrics=metrics, counts=Counts(unit="samples", expected=0, used=0))
 
@@ -104,10 +104,11 @@ def _not_applicable(job: Job) -> Reduction:
 def _record(
     job: Job, reductions: Mapping[str, Reduction], executor: Executor, seconds: float
 ) -> Result:
+    white_box = {judge.name: job.white_box(judge) for judge in job.judges}
     metrics = [
-        metric.model_copy(update={"judge": judge.name, "white_box": job.white_box(judge)})
-        for judge in job.judges
-        for metric in reductions[judge.name].metrics
+        metric.model_copy(update={"judge": name, "white_box": white_box.get(name, False)})
+        for name, reduction in reductions.items()
+        for metric in reduction.metrics
     ]
     partial = any(reduction.counts.failed for reduction in reductions.values())
     return Result(
@@ -144,5 +145,6 @@ def _warnings(job: Job, reductions: Mapping[str, Reduction]) -> list[str]:
         warnings.append(f"Only a part of the protocol was run (--limit {job.config.limit}).")
     for name, reduction in reductions.items():
         for reason, count in reduction.counts.failed.items():
-            warnings.append(f"{name}: {count} {reduction.counts.unit} failed: {reason}")
+            by = f"{name}: " if name else ""
+            warnings.append(f"{by}{count} {reduction.counts.unit} failed: {reason}")
     return warnings

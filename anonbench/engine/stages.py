@@ -1,4 +1,6 @@
-"""The stages of a run: find faces, publish anonymized images, embed.
+"""The stages of a run: find faces, publish anonymized images, embed, compare.
+
+What a recipient does with published images is in `anonbench.engine.recipient`.
 
 A stage names the key material that decides its content, gathers small inputs from the store, and
 computes rows from them. `compute` depends on nothing but its arguments, so it may run in another
@@ -8,7 +10,7 @@ process; plug-ins are built there on first use.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +18,24 @@ from numpy.typing import NDArray
 from anonbench.engine import models
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
+    Frame,
     Images,
     Item,
     Originals,
+    Presentation,
+    Published,
+    crop_of,
     join_items,
     pack_face,
     rows_of,
+    to_float,
 )
 from anonbench.engine.store import Artefact, Row, Value
 from anonbench.errors import BadImage, UserError
-from anonbench.interfaces import Face, JudgeCard, MethodCard, sample_key
+from anonbench.interfaces import DatasetCard, Face, JudgeCard, MethodCard, sample_key
 
 if TYPE_CHECKING:
     import torch
-
-Presentation = Literal["crop", "paste"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,8 @@ class FindFaces(Stage):
     """Detect the most central face of each image and fit its landmarks.
 
     Where no face is found, `found` is False and the face is the fallback: for an original, the
-    landmarks fitted into the dataset's fallback box; for a published image, the face of the
-    original, carried into the published image's frame.
+    landmarks fitted into the dataset's fallback box; for a published or recovered image, the face
+    of the original, carried into that image's frame.
     """
 
     name = "faces"
@@ -107,9 +112,7 @@ class FindFaces(Stage):
                 raise UserError(
                     f"No face was found in {item.id} and none is known to fall back to."
                 )
-            height, width = image.shape[:2]
-            box = np.array(self.images.card.fallback_box) * (width, height, width, height)
-            return models.detector(self.detector).landmarks(image, box)
+            return usual_face(self.images.card, self.detector, image)
         if not self.carry_to:
             return item.face
         return map_face(item.face, template(self.carry_to).matrix(item.face))
@@ -146,28 +149,16 @@ class Publish(Stage):
         keys = [sample_key(self.seed, item.id) for item in good]
         with torch.no_grad():  # not inference_mode: some methods optimise
             output = models.method(self.method, self.device).anonymize(faces, keys)
-        for item, image, result in zip(good, originals, self._checked(output, faces), strict=True):
+        results = checked_crops(self.method, output, faces)
+        for item, image, result in zip(good, originals, results, strict=True):
             rows.append(Row(item.id, {"image": self._encode(item, image, result)}))
         return rows
 
     def _crop(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        from anonbench.data.align import template
-
-        if item.error or item.face is None:
-            raise BadImage(item.error or f"No face is known in {item.id}.")
+        if item.error:
+            raise BadImage(item.error)
         image = self.images.load(item)
-        return image, template(self.method.template).crop(image, item.face)
-
-    def _checked(
-        self, output: "torch.Tensor", faces: "torch.Tensor"
-    ) -> Iterator[NDArray[np.float32]]:
-        if output.shape != faces.shape or not bool(output.isfinite().all()):
-            raise UserError(
-                f"The method '{self.method.name}' returned {tuple(output.shape)} for crops "
-                f"{tuple(faces.shape)}, or numbers that are not finite.",
-                mend=f"Mend the method; see: anonbench test-method {self.method.name}",
-            )
-        return iter(output.permute(0, 2, 3, 1).float().cpu().numpy())
+        return image, crop_of(image, item, self.method.template)
 
     def _encode(self, item: Item, image: NDArray[np.uint8], result: NDArray[np.float32]) -> bytes:
         from anonbench.data.align import paste_back, template
@@ -177,7 +168,7 @@ class Publish(Stage):
             return channel.encode(result)
         matrix = template(self.method.template).matrix(item.face)
         pasted = paste_back(image, to_uint8(result), matrix)
-        return channel.encode(pasted.astype(np.float32) / np.float32(255))
+        return channel.encode(to_float(pasted))
 
 
 @dataclass(frozen=True)
@@ -208,16 +199,70 @@ class Embed(Stage):
         return rows
 
     def _crop(self, item: Item) -> dict[str, Value]:
-        from anonbench.data.align import template
+        return {"crop": crop_of(self.images.load(item), item, self.judge.template)}
 
-        if item.face is None:
-            raise BadImage(f"No face is known in {item.id}.")
-        return {"crop": template(self.judge.template).crop(self.images.load(item), item.face)}
+
+@dataclass(frozen=True)
+class Compare(Stage):
+    """Ask a perceptual judge how far each image is from its original, crop by crop."""
+
+    name = "distances"
+    images: Published
+    frame: Frame = field(kw_only=True)
+    judge: JudgeCard = field(kw_only=True)
+    device: str = field(kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        """Rows with the distance as `distance`."""
+        import torch
+
+        pairs = rows_of(items, self._pair)
+        good = [row for row in pairs if not row.error]
+        rows = [row for row in pairs if row.error]
+        if not good:
+            return rows
+        device = models.resolve_device(self.device)
+        first, second = (
+            stack([row[name] for row in good]).to(device) for name in ("original", "other")
+        )
+        with torch.inference_mode():
+            judged = models.perceptual(self.judge, self.device).distance(first, second)
+        for row, value in zip(good, judged.double().cpu().numpy(), strict=True):
+            error = "" if np.isfinite(value) else f"{self.judge.name} gave no finite distance."
+            rows.append(Row(row.id, {} if error else {"distance": value}, error))
+        return rows
+
+    def _pair(self, item: Item) -> dict[str, Value]:
+        return {"original": self.frame.original(item), "other": self.frame.other(item, self.images)}
+
+
+def usual_face(dataset: DatasetCard, detector: JudgeCard, image: NDArray[np.uint8]) -> Face:
+    """Landmarks fitted into the box in which a dataset's faces usually are."""
+    height, width = image.shape[:2]
+    box = np.array(dataset.fallback_box) * (width, height, width, height)
+    return models.detector(detector).landmarks(image, box)
 
 
 def to_tensor(crops: Sequence[Any]) -> "torch.Tensor":
     """Uint8 crops `[S, S, 3]` as one float32 tensor `[B, 3, S, S]` in `[0, 1]`."""
+    return stack(crops).float().div_(255)
+
+
+def stack(crops: Sequence[Any]) -> "torch.Tensor":
+    """Crops `[S, S, 3]` as one tensor `[B, 3, S, S]`, with the numbers as they are."""
     import torch
 
-    stacked = torch.from_numpy(np.stack(crops))
-    return stacked.permute(0, 3, 1, 2).float().div_(255)
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+
+def checked_crops(
+    method: MethodCard, output: "torch.Tensor", faces: "torch.Tensor"
+) -> Iterator[NDArray[np.float32]]:
+    """A method's output `[B, 3, S, S]` as images; UserError where it has not its input's shape."""
+    if output.shape != faces.shape or not bool(output.isfinite().all()):
+        raise UserError(
+            f"The method '{method.name}' returned {tuple(output.shape)} for crops "
+            f"{tuple(faces.shape)}, or numbers that are not finite.",
+            mend=f"Mend the method; see: anonbench test-method {method.name}",
+        )
+    return iter(output.permute(0, 2, 3, 1).float().cpu().numpy())

@@ -1,4 +1,4 @@
-"""Bootstrap over identities for verification rates.
+"""Bootstrap over identities, for verification rates and for means over images.
 
 Pairs that share a person are not independent, so people are resampled and not pairs: a person
 drawn m times gives each of their genuine pairs the weight m, and an impostor pair the product of
@@ -106,6 +106,20 @@ def fixed_threshold_replicates(genuine: ScoredPairs, threshold: float, drawn: In
     with np.errstate(invalid="ignore"):
         tar: Floats = (weights @ (genuine.distance < threshold)) / weights.sum(axis=1)
     return tar
+
+
+def mean_replicates(values: Floats, identity: Ints, drawn: Ints) -> Floats:
+    """Mean `[R]` over images in each replicate; an image counts as often as its person.
+
+    Args:
+        values: `[N]` finite.
+        identity: `[N]` integer code of each image's person.
+        drawn: `[R, I]` from `multiplicities`.
+    """
+    weights = drawn[:, identity]
+    with np.errstate(invalid="ignore"):
+        means: Floats = (weights @ values) / weights.sum(axis=1)
+    return means
 
 
 def percentile_interval(values: Floats, level: float = 0.95) -> tuple[float, float]:

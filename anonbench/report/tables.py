@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from anonbench import registry
 from anonbench.errors import BadConfig, UserError
+from anonbench.interfaces import MetricSpec
 from anonbench.report import entries
 from anonbench.report.caption import caption, remarks
 from anonbench.report.entries import Entry
@@ -62,7 +63,8 @@ def plan_layout(
     Args:
         results: Results of this protocol.
         protocol: Its name.
-        metrics: Names of metrics; by default those of the paper's table, else the first.
+        metrics: Names of metrics; by default those of the paper's table, else the headlines of
+            the protocol of which some result has a value, else the first.
         paper_table: Id of a published table whose metrics and order are taken.
         show_published: Whether published values are printed.
         digits: Decimals; by default those of the paper, else three.
@@ -77,7 +79,8 @@ def plan_layout(
         if value.protocol == protocol and paper_table in ("", value.table)
     ]
     printed = list(dict.fromkeys(value.metric for value in values))
-    chosen = list(metrics) or (printed if paper_table else measured[:1] or printed[:1])
+    headlines = _headlines(results, protocol) or measured[:1] or printed[:1]
+    chosen = list(metrics) or (printed if paper_table else headlines)
     unknown = [name for name in chosen if name not in measured] if metrics else []
     if unknown or not chosen:
         raise BadConfig(
@@ -125,12 +128,21 @@ def newest(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
 
 def metric_titles(layout: Layout) -> dict[str, str]:
     """Title per metric, from the protocol's card where it is installed."""
-    try:
-        specs = registry.protocols.card(layout.protocol).metrics
-    except UserError:
-        specs = ()
-    known = {spec.name: spec.title for spec in specs}
+    known = {spec.name: spec.title for spec in _specs(layout.protocol)}
     return {name: known.get(name, name) for name in layout.metrics}
+
+
+def _headlines(results: Sequence[Result], protocol: str) -> list[str]:
+    """The headlines of a protocol of which some result has a value."""
+    valued = {m.name for result in results for m in result.metrics if m.value is not None}
+    return [spec.name for spec in _specs(protocol) if spec.headline and spec.name in valued]
+
+
+def _specs(protocol: str) -> tuple[MetricSpec, ...]:
+    try:
+        return registry.protocols.card(protocol).metrics
+    except UserError:
+        return ()
 
 
 def _first_per_cell(measured: Iterable[Entry]) -> list[Entry]:

@@ -117,6 +117,11 @@ class Setup(_Record):
     limit: int | None = None
     channel: str = "png"
     presentation: Literal["crop", "paste"] = "crop"
+    recovery: Literal["", "crop", "realigned"] = Field(
+        default="",
+        description="What `recover` and `extract_bits` got: the published crop, or a crop aligned "
+        "anew from a face found in the published picture; empty for a method with neither",
+    )
     detector: PluginRef
     templates: dict[str, int] = Field(description="alignment name -> version")
 

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.errors import BadData
 from anonbench.interfaces import Dataset, Evidence, Needs, ProtocolCard, Scores
+from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.metrics.bootstrap import (
     fixed_threshold_replicates,
     identity_strata,
@@ -21,11 +24,12 @@ from anonbench.metrics.verification import (
     unit_vectors,
 )
 from anonbench.results.record import Counts, Interval, Metric, Reduction
-from anonbench_verification.options import AllPairsOptions, read_options
+from anonbench_verification.options import AllPairsOptions
 from anonbench_verification.reduction import (
+    NOT_REVERSIBLE,
+    STD_OF,
     bootstrap_interval,
     exact_interval,
-    metric,
     pair_counts,
 )
 from anonbench_verification.slots import (
@@ -35,6 +39,7 @@ from anonbench_verification.slots import (
     identities,
     lookup,
     needs_of,
+    of_recovered,
     pair_scores,
     scored_pairs,
 )
@@ -56,10 +61,10 @@ class LfwTarAllPairs:
 
     def __init__(self, card: ProtocolCard) -> None:
         self.card = card
-        self.options = read_options(AllPairsOptions, card)
+        self.options = read_settings(AllPairsOptions, card)
 
     def needs(self, dataset: Dataset, limit: int | None) -> Needs:
-        """Every image of the pairs as original, second images of genuine pairs also published.
+        """Every image of the pairs as original, second ones of genuine pairs also published.
 
         Raises:
             UnreachableFar: These images have too few impostor pairs to resolve the FAR.
@@ -73,9 +78,7 @@ class LfwTarAllPairs:
             lambda some: impostor_pairs(identities(dataset, some).values()),
         )
         chosen = first_pairs(pairs, limit)
-        return Needs(
-            original=tuple(identities(dataset, chosen)), published=needs_of(chosen).published
-        )
+        return replace(needs_of(chosen), original=tuple(identities(dataset, chosen)))
 
     def score(self, dataset: Dataset, evidence: Evidence, judge: str, limit: int | None) -> Scores:
         """Scores of the genuine pairs, and the histogram of all impostor pairs.
@@ -101,7 +104,9 @@ class LfwTarAllPairs:
         }
 
     def reduce(self, scores: Scores) -> Reduction:
-        """TAR, the exact FAR of its threshold, and AUC to the resolution of the grid.
+        """TAR with published and with recovered probes, their FAR, and AUC.
+
+        The FAR is exact; AUC has the resolution of the grid.
 
         Raises:
             BadData: No genuine pair was scored.
@@ -113,23 +118,35 @@ class LfwTarAllPairs:
         impostors, n = int(counts.sum()), len(genuine.distance)
         return Reduction(
             metrics=(
-                self._tar(genuine, threshold, far),
+                self._tar("tar", genuine, threshold, far),
+                self._recovered(scores, threshold, far),
                 metric(self.card, "far", far, impostors),
                 metric(self.card, "auc", binned_auc(genuine.distance, counts), impostors + n),
             ),
             counts=self._counts(scores, impostors),
         )
 
-    def _tar(self, genuine: ScoredPairs, threshold: float, far: float) -> Metric:
+    def _recovered(self, scores: Scores, threshold: float, far: float) -> Metric:
+        restored = of_recovered(scores)
+        if restored is None:
+            return no_metric(self.card, "tar_recovered", NOT_REVERSIBLE)
+        try:
+            genuine = scored_pairs(restored, self.options.undetected)
+        except BadData as error:
+            return no_metric(self.card, "tar_recovered", f"{error.what} {error.why}")
+        return self._tar("tar_recovered", genuine, threshold, far)
+
+    def _tar(self, name: str, genuine: ScoredPairs, threshold: float, far: float) -> Metric:
         accepted = genuine.distance < threshold
         names, fold = np.unique(genuine.fold, return_inverse=True)
         per_fold = share_by_fold(accepted, fold, len(names), np.ones((1, len(fold))))
         return metric(
             self.card,
-            "tar",
+            name,
             float(accepted.mean()),
             len(accepted),
             std=float(per_fold.std()),
+            std_of=STD_OF,
             intervals=(
                 self._bootstrap(genuine, threshold),
                 exact_interval(int(accepted.sum()), len(accepted)),

@@ -4,15 +4,18 @@ from collections import Counter
 
 import numpy as np
 
+from anonbench.errors import BadData
 from anonbench.interfaces import Dataset, Evidence, Needs, Pair, ProtocolCard, Scores
+from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.metrics.bootstrap import identity_strata, multiplicities, tar_replicates
 from anonbench.metrics.verification import ScoredPairs, roc_auc, verify
 from anonbench.results.record import Interval, Metric, Reduction
-from anonbench_verification.options import TarOptions, read_options
+from anonbench_verification.options import TarOptions
 from anonbench_verification.reduction import (
+    NOT_REVERSIBLE,
+    STD_OF,
     bootstrap_interval,
     exact_interval,
-    metric,
     pair_counts,
 )
 from anonbench_verification.slots import (
@@ -20,6 +23,7 @@ from anonbench_verification.slots import (
     first_pairs,
     identities,
     needs_of,
+    of_recovered,
     pair_scores,
     scored_pairs,
 )
@@ -27,6 +31,9 @@ from anonbench_verification.slots import (
 
 class LfwTar:
     """The second image of each genuine pair is published, every other image original.
+
+    For a reversible method it is also measured with the second image recovered from its published
+    file.
 
     Thresholds come from the clean impostor pairs (of the other folds, unless `rule=pooled`).
 
@@ -39,7 +46,7 @@ class LfwTar:
 
     def __init__(self, card: ProtocolCard) -> None:
         self.card = card
-        self.options = read_options(TarOptions, card)
+        self.options = read_settings(TarOptions, card)
 
     def needs(self, dataset: Dataset, limit: int | None) -> Needs:
         """What has to be embedded for the first `limit` pairs of either kind.
@@ -63,21 +70,37 @@ class LfwTar:
         return pair_scores(pairs, identities(dataset, pairs), evidence, judge)
 
     def reduce(self, scores: Scores) -> Reduction:
-        """TAR, realised FAR and AUC.
+        """TAR with published and with recovered probes, realised FAR and AUC.
 
         Raises:
             BadData: No genuine pair was scored.
             UnreachableFar: The scored pairs cannot resolve the FAR.
         """
         pairs = scored_pairs(scores, self.options.undetected)
-        tar, far = self._rates(pairs)
+        tar, far = self._rates(pairs, "tar")
         auc = roc_auc(pairs.distance[pairs.same], pairs.distance[~pairs.same])
         return Reduction(
-            metrics=(tar, far, metric(self.card, "auc", auc, len(pairs.same))),
+            metrics=(
+                tar,
+                self._recovered(scores),
+                far,
+                metric(self.card, "auc", auc, len(pairs.same)),
+            ),
             counts=pair_counts(scores, self.options.undetected),
         )
 
-    def _rates(self, pairs: ScoredPairs) -> tuple[Metric, Metric]:
+    def _recovered(self, scores: Scores) -> Metric:
+        restored = of_recovered(scores)
+        if restored is None:
+            return no_metric(self.card, "tar_recovered", NOT_REVERSIBLE)
+        try:
+            pairs = scored_pairs(restored, self.options.undetected)
+        except BadData as error:
+            return no_metric(self.card, "tar_recovered", f"{error.what} {error.why}")
+        return self._rates(pairs, "tar_recovered")[0]
+
+    def _rates(self, pairs: ScoredPairs, name: str) -> tuple[Metric, Metric]:
+        """A TAR and the FAR that belongs to it."""
         outcome = verify(pairs, self.options.far, self.options.rule)
         far = float(np.nanmean(outcome.far))
         detail = {
@@ -92,14 +115,22 @@ class LfwTar:
         return (
             metric(
                 self.card,
-                "tar",
+                name,
                 float(np.nanmean(outcome.tar)),
                 outcome.genuine,
                 std=float(np.nanstd(outcome.tar)),
+                std_of=STD_OF,
                 intervals=(self._bootstrap(pairs), exact),
                 detail=detail,
             ),
-            metric(self.card, "far", far, outcome.impostor, std=float(np.nanstd(outcome.far))),
+            metric(
+                self.card,
+                "far",
+                far,
+                outcome.impostor,
+                std=float(np.nanstd(outcome.far)),
+                std_of=STD_OF,
+            ),
         )
 
     def _bootstrap(self, pairs: ScoredPairs) -> Interval:

@@ -5,38 +5,14 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.interfaces import ProtocolCard, Scores
+from anonbench.interfaces import Scores
 from anonbench.metrics.bootstrap import percentile_interval
 from anonbench.metrics.intervals import clopper_pearson
-from anonbench.results.record import Counts, Interval, Metric
-from anonbench_verification.slots import rejected
+from anonbench.results.record import Counts, Interval
+from anonbench_verification.slots import of_recovered, rejected
 
 STD_OF = "folds, population"
-
-
-def metric(
-    card: ProtocolCard,
-    name: str,
-    value: float,
-    n: int,
-    *,
-    std: float | None = None,
-    intervals: tuple[Interval, ...] = (),
-    detail: dict[str, float] | None = None,
-) -> Metric:
-    """A metric with the unit and the direction that the card gives it."""
-    spec = next(spec for spec in card.metrics if spec.name == name)
-    return Metric(
-        name=name,
-        value=float(value),
-        std=None if std is None else float(std),
-        std_of="" if std is None else STD_OF,
-        intervals=intervals,
-        n=n,
-        unit=spec.unit,
-        direction=spec.direction,
-        detail=detail or {},
-    )
+NOT_REVERSIBLE = "not reversible"
 
 
 def bootstrap_interval(
@@ -65,9 +41,18 @@ def exact_interval(accepted: int, genuine: int) -> Interval:
 
 
 def pair_counts(scores: Scores, undetected: str) -> Counts:
-    """How many pairs were scored, and why not the others."""
+    """How many pairs were scored, and why not the others.
+
+    A genuine pair of which only the recovered image failed counts as failed, although it is
+    behind every metric but the recovered one.
+    """
     failed, same = scores["failed"], scores["same"].astype(np.bool_)
-    used = ~np.isnan(scores["distance"].astype(np.float64))
+    scored = ~np.isnan(scores["distance"].astype(np.float64))
+    restored = of_recovered(scores)
+    if restored is not None:
+        again = np.char.add("recovered: ", restored["failed"].astype(np.str_))
+        failed = np.where(scored, again, failed)
+    used = scored & (restored is None or ~np.isnan(restored["distance"].astype(np.float64)))
     no_probe = int(rejected(scores).sum())
     return Counts(
         unit="pairs",
@@ -80,5 +65,12 @@ def pair_counts(scores: Scores, undetected: str) -> Counts:
             "face not found in an image": int((used & ~scores["found"].astype(np.bool_)).sum()),
             "genuine, face not found in the published probe": no_probe,
             "genuine, rejected for it": no_probe if undetected == "reject" else 0,
-        },
+        }
+        | _recovered_counts(restored),
     )
+
+
+def _recovered_counts(restored: Scores | None) -> dict[str, int]:
+    if restored is None:
+        return {}
+    return {"genuine, face not found in the recovered probe": int(rejected(restored).sum())}

@@ -39,12 +39,16 @@ def genuine_pairs(pairs: Iterable[Pair]) -> list[Pair]:
 
 
 def needs_of(pairs: Iterable[Pair]) -> Needs:
-    """Second images of genuine pairs published, every other slot original; ids sorted."""
+    """Second images of genuine pairs published and recovered, every other slot original.
+
+    Ids are sorted.
+    """
     original, published = set[str](), set[str]()
     for pair in pairs:
         original.add(pair.a)
         (published if pair.same else original).add(pair.b)
-    return Needs(original=tuple(sorted(original)), published=tuple(sorted(published)))
+    probes = tuple(sorted(published))
+    return Needs(original=tuple(sorted(original)), published=probes, recovered=probes)
 
 
 def identities(dataset: Dataset, pairs: Iterable[Pair]) -> dict[str, int]:
@@ -147,13 +151,15 @@ def pair_scores(
     Args:
         pairs: The pairs.
         code: Code of its person per sample id, from `identities`.
-        evidence: Embeddings of the original and the published images.
+        evidence: Embeddings of the original, the published and perhaps the recovered images.
         judge: Name of the recogniser.
 
     Returns:
         Arrays of length N: `distance` (float64, NaN where an image failed), `failed` (why, or
         empty), `same`, `fold`, `a`, `b` (sample ids), `identity_a`, `identity_b` (codes),
-        `found` (a face was found in both images), `found_probe` (in the second).
+        `found` (a face was found in both images), `found_probe` (in the second). For a reversible
+        method also `distance`, `failed` and `found_probe` with `_recovered` behind the name, for
+        genuine pairs with the second image as recovered; for the others they say the same.
     """
     same = np.array([pair.same for pair in pairs], dtype=bool)
     ids_b = [pair.b for pair in pairs]
@@ -161,11 +167,11 @@ def pair_scores(
     first = lookup(original, [pair.a for pair in pairs])
     probe = lookup(evidence.embeddings("published", judge), ids_b)
     clean = lookup(original, ids_b)
-    second = Judged(
-        np.where(same[:, None], probe.vectors, clean.vectors),
-        np.where(same, probe.found, clean.found),
-        np.where(same, probe.failed, clean.failed),
-    )
+    second = _where(same, probe, clean)
+    restored: Scores = {}
+    if not evidence.lacks("recovered"):
+        recovered = lookup(evidence.embeddings("recovered", judge), ids_b)
+        restored = _recovered_scores(first, _where(same, recovered, clean))
     return {
         "distance": squared_distances(first.vectors, second.vectors),
         "failed": np.where(first.failed != "", first.failed, second.failed),
@@ -177,13 +183,38 @@ def pair_scores(
         "identity_b": np.array([code[pair.b] for pair in pairs], dtype=np.int64),
         "found": first.found & second.found,
         "found_probe": second.found,
+        **restored,
     }
+
+
+def _where(chosen: NDArray[np.bool_], these: Judged, others: Judged) -> Judged:
+    return Judged(
+        np.where(chosen[:, None], these.vectors, others.vectors),
+        np.where(chosen, these.found, others.found),
+        np.where(chosen, these.failed, others.failed),
+    )
+
+
+def _recovered_scores(first: Judged, second: Judged) -> Scores:
+    return {
+        "distance_recovered": squared_distances(first.vectors, second.vectors),
+        "failed_recovered": np.where(first.failed != "", first.failed, second.failed),
+        "found_probe_recovered": second.found,
+    }
+
+
+def of_recovered(scores: Scores) -> Scores | None:
+    """The scores with genuine probes as recovered; None for a method that is not reversible."""
+    if "distance_recovered" not in scores:
+        return None
+    names = ("distance", "failed", "found_probe")
+    return scores | {name: scores[f"{name}_recovered"] for name in names}
 
 
 def scored_pairs(scores: Scores, undetected: str) -> ScoredPairs:
     """The pairs without a failed image.
 
-    With `undetected="reject"` the distance of a genuine pair whose published probe shows no face
+    With `undetected="reject"` the distance of a genuine pair whose probe shows no face
     is infinite. Originals without a detection keep their fallback crop.
 
     Raises:
@@ -208,6 +239,6 @@ def scored_pairs(scores: Scores, undetected: str) -> ScoredPairs:
 
 
 def rejected(scores: Scores) -> NDArray[np.bool_]:
-    """`[N]` genuine pairs, judged, whose published probe shows no face."""
+    """`[N]` genuine pairs, judged, whose probe shows no face."""
     judged = ~np.isnan(scores["distance"].astype(np.float64))
     return judged & scores["same"].astype(np.bool_) & ~scores["found_probe"].astype(np.bool_)

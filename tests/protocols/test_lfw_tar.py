@@ -252,4 +252,4 @@ def test_cards_name_the_suites_and_the_table():
     assert card.suites["paper"].dataset == "lfw"
     assert len(card.suites["paper"].judges) == 4
     assert card.published == ("g2face-table-1",)
-    assert [spec.name for spec in card.metrics] == ["tar", "far", "auc"]
+    assert [spec.name for spec in card.metrics] == ["tar", "tar_recovered", "far", "auc"]

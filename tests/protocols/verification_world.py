@@ -31,6 +31,9 @@ class World:
         ids = sorted({id_ for pair in self.all_pairs for id_ in (pair.a, pair.b)})
         return [Sample(id_, id_.split("/")[0]) for id_ in ids]
 
+    def lacks(self, source):
+        return "" if any(kind == source for kind, _ in self.vectors) else "not reversible"
+
     def embeddings(self, source, judge):
         keys = [key for key in self.vectors if key[0] == source and key not in self.failed]
         return Embeddings(

@@ -1,0 +1,194 @@
+"""The stages that start from published images: recover them, read the bits hidden in them.
+
+They have what a recipient has. Under the presentation `crop` the published image is the method's
+crop and goes to it as it is. Under `paste` it is a picture: its crop is aligned anew, by the face
+found in the picture itself or, where none was, by landmarks fitted into the box in which the
+dataset's faces usually are, as for an original without a face. Of the original nothing is used,
+not even where its face was.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.engine import models
+from anonbench.engine.channel import Channel, local, to_uint8
+from anonbench.engine.faces import (
+    Item,
+    Originals,
+    Presentation,
+    Published,
+    crop_of,
+    rows_of,
+    to_float,
+)
+from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
+from anonbench.engine.store import Row, Value
+from anonbench.errors import BadImage, UserError
+from anonbench.interfaces import DatasetCard, Face, JudgeCard, MethodCard, sample_key
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class _Received:
+    """The crop `[S, S, 3]` in `[0, 1]` that a recipient has, and the face by which it was cut."""
+
+    item: Item
+    crop: NDArray[np.float32]
+    face: Face | None = None
+
+
+@dataclass(frozen=True)
+class FromPublished(Stage):
+    """A stage that gives a method published crops and nothing else.
+
+    Attributes:
+        method: The method.
+        presentation: What a published image shows.
+        dataset: Says where faces usually are.
+        detector: Fits landmarks there.
+        device: Where the method runs.
+    """
+
+    images: Published
+    method: MethodCard = field(kw_only=True)
+    presentation: Presentation = field(kw_only=True)
+    dataset: DatasetCard = field(kw_only=True)
+    detector: JudgeCard = field(kw_only=True)
+    device: str = field(kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        """One row per item; an image that cannot be read or aligned is an error of its own."""
+        received, rows = [], []
+        for item in items:
+            try:
+                received.append(self._receive(item))
+            except BadImage as error:
+                rows.append(Row(item.id, error=str(error)))
+        return rows + self._answer(received) if received else rows
+
+    @abstractmethod
+    def _answer(self, received: Sequence[_Received]) -> list[Row]:
+        """What the method makes of at least one received crop."""
+
+    def _receive(self, item: Item) -> _Received:
+        if item.error:
+            raise BadImage(item.error)
+        if self.presentation == "crop":
+            return _Received(item, self.images.pixels(item))
+        picture = self.images.load(item)
+        face = item.face if item.found else usual_face(self.dataset, self.detector, picture)
+        seen = Item(item.id, item.data, face)
+        return _Received(seen, to_float(crop_of(picture, seen, self.method.template)), face)
+
+    def _batch(self, received: Sequence[_Received]) -> "torch.Tensor":
+        crops = [one.crop for one in received]
+        return stack(crops).to(models.resolve_device(self.device))
+
+
+@dataclass(frozen=True)
+class Recover(FromPublished):
+    """Recover images from published ones and the keys, and keep them without loss.
+
+    Under `paste` the recovered crop is pasted back into the published picture: what its owner
+    looks at.
+    """
+
+    name = "recovered"
+    seed: int = field(kw_only=True)
+
+    def _answer(self, received: Sequence[_Received]) -> list[Row]:
+        """Rows with the recovered image as `image`, 8-bit PNG or, for floats, as it is."""
+        import torch
+
+        crops = self._batch(received)
+        keys = [sample_key(self.seed, one.item.id) for one in received]
+        with torch.no_grad():  # not inference_mode: some methods optimise
+            output = models.reversible(self.method, self.device).recover(crops, keys)
+        results = checked_crops(self.method, output, crops)
+        return [
+            Row(one.item.id, {"image": self._encode(one, result)})
+            for one, result in zip(received, results, strict=True)
+        ]
+
+    def _encode(self, one: _Received, result: NDArray[np.float32]) -> bytes:
+        from anonbench.data.align import paste_back, template
+
+        channel = Channel.parse(local(self.images.channel))
+        if one.face is None:
+            return channel.encode(result)
+        matrix = template(self.method.template).matrix(one.face)
+        pasted = paste_back(self.images.load(one.item), to_uint8(result), matrix)
+        return channel.encode(to_float(pasted))
+
+
+@dataclass(frozen=True)
+class ReadPassword(FromPublished):
+    """Read the hidden bits of published images."""
+
+    name = "bits-read"
+
+    def _answer(self, received: Sequence[_Received]) -> list[Row]:
+        """Rows with the bits as `bits`, packed eight to a byte."""
+        import torch
+
+        with torch.inference_mode():
+            method = models.hiding(self.method, self.device)
+            logits = method.extract_bits(self._batch(received))
+        bits = checked_bits(self.method, logits, len(received)) > 0
+        return [
+            Row(one.item.id, {"bits": packed})
+            for one, packed in zip(received, pack(bits), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class HidePassword(Stage):
+    """Ask a method which bits it hides in the anonymized images of originals."""
+
+    name = "bits-embedded"
+    images: Originals
+    method: MethodCard = field(kw_only=True)
+    device: str = field(kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        """Rows with the bits as `bits`, packed eight to a byte."""
+        import torch
+
+        cropped = rows_of(items, self._crop)
+        good = [row for row in cropped if not row.error]
+        rows = [row for row in cropped if row.error]
+        if not good:
+            return rows
+        crops = to_tensor([row["crop"] for row in good])
+        with torch.inference_mode():
+            method = models.hiding(self.method, self.device)
+            hidden = method.hidden_bits(crops.to(models.resolve_device(self.device)))
+        bits = checked_bits(self.method, hidden, len(good))
+        packed = zip(good, pack(bits.bool()), strict=True)
+        return rows + [Row(row.id, {"bits": row_bits}) for row, row_bits in packed]
+
+    def _crop(self, item: Item) -> dict[str, Value]:
+        return {"crop": crop_of(self.images.load(item), item, self.method.template)}
+
+
+def checked_bits(method: MethodCard, bits: "torch.Tensor", number: int) -> "torch.Tensor":
+    """A method's bits or logits; UserError where they are not as many as its card says."""
+    if bits.shape != (number, method.hidden_bits) or not bool(bits.isfinite().all()):
+        raise UserError(
+            f"The method '{method.name}' returned {tuple(bits.shape)} instead of "
+            f"{(number, method.hidden_bits)} bits or logits, or some that are not finite.",
+            mend=f"Mend the method; see: anonbench test-method {method.name}",
+        )
+    return bits
+
+
+def pack(bits: "torch.Tensor") -> NDArray[np.uint8]:
+    """Bits `[B, n]` as `[B, ceil(n / 8)]` bytes, the first bit of each byte highest."""
+    return np.packbits(bits.cpu().numpy(), axis=1)

@@ -1,0 +1,124 @@
+"""Which images are measured, whose they are, and what all metrics over images have in common."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.errors import BadData
+from anonbench.interfaces import Dataset, ProtocolCard, Scores
+from anonbench.measuring import metric
+from anonbench.metrics.bootstrap import mean_replicates, multiplicities, percentile_interval
+from anonbench.results.record import Counts, Interval, Metric
+from anonbench_recovery.options import ImageOptions
+
+
+def chosen(dataset: Dataset, options: ImageOptions, limit: int | None) -> tuple[str, ...]:
+    """The images to measure, each once, sorted: the first `limit` of them, None for all.
+
+    Raises:
+        BadData: Probes are asked for, and the dataset has no pairs.
+    """
+    if options.images == "all":
+        ids = [sample.id for sample in dataset.samples()]
+    else:
+        ids = list(dict.fromkeys(pair.b for pair in dataset.pairs() if pair.same))
+    return tuple(sorted(ids[:limit]))
+
+
+def image_scores(
+    dataset: Dataset, ids: Sequence[str], failed: Mapping[str, str], columns: Scores
+) -> Scores:
+    """Scores of N images and then of those that failed.
+
+    Args:
+        dataset: Says whose the images are.
+        ids: The N images.
+        failed: Why there is nothing of some others.
+        columns: Arrays of length N, NaN or 0 for those that failed.
+
+    Returns:
+        The columns with the failed ones appended, `image` (sample ids), `identity` (integer
+        codes from 0), `failed` (why, or empty).
+    """
+    names = [*ids, *failed]
+    person = {sample.id: sample.identity for sample in dataset.samples()}
+    codes = {who: code for code, who in enumerate(sorted({person.get(i, i) for i in names}))}
+    return {
+        "image": np.array(names, dtype=np.str_),
+        "identity": np.array([codes[person.get(i, i)] for i in names], dtype=np.int64),
+        "failed": np.array([*[""] * len(ids), *failed.values()], dtype=np.str_),
+        **{name: _extended(column, len(failed)) for name, column in columns.items()},
+    }
+
+
+def _extended(column: NDArray[np.generic], more: int) -> NDArray[np.generic]:
+    empty = np.nan if np.issubdtype(column.dtype, np.floating) else 0
+    return np.concatenate([column, np.full(more, empty, dtype=column.dtype)])
+
+
+def used(scores: Scores) -> NDArray[np.bool_]:
+    """`[N]` images of which there are scores.
+
+    Raises:
+        BadData: There are none.
+    """
+    failed = scores["failed"].astype(np.str_)
+    good: NDArray[np.bool_] = failed == ""
+    if not good.any():
+        reasons = Counter(map(str, failed)).most_common(3)
+        raise BadData(
+            "No image could be measured.",
+            why="; ".join(f"{reason}: {n} images" for reason, n in reasons),
+        )
+    return good
+
+
+def image_counts(scores: Scores) -> Counts:
+    """How many images were measured, and why not the others."""
+    failed = scores["failed"].astype(np.str_)
+    lost = failed[failed != ""]
+    return Counts(
+        unit="images",
+        expected=len(failed),
+        used=len(failed) - len(lost),
+        failed=dict(Counter(map(str, lost))),
+        detail={"people": len(np.unique(scores["identity"][failed == ""]))},
+    )
+
+
+def mean_metric(
+    card: ProtocolCard,
+    options: ImageOptions,
+    name: str,
+    scores: Scores,
+    values: NDArray[np.float64],
+    *,
+    intervals: tuple[Interval, ...] = (),
+    detail: Mapping[str, float] | None = None,
+) -> Metric:
+    """The mean over images of finite values `[N]`, those that were used.
+
+    With the population std over images and the percentile interval of a bootstrap over people,
+    before any other interval.
+    """
+    identity = scores["identity"].astype(np.int64)[used(scores)]
+    strata = np.zeros(int(identity.max()) + 1, dtype=np.int64)
+    strata[np.setdiff1d(np.arange(len(strata)), identity)] = -1
+    drawn = multiplicities(strata, options.bootstrap, options.bootstrap_seed)
+    low, high = percentile_interval(mean_replicates(values, identity, drawn))
+    method = (
+        f"percentile bootstrap over identities, {options.bootstrap} replicates, "
+        f"seed {options.bootstrap_seed}"
+    )
+    return metric(
+        card,
+        name,
+        float(values.mean()),
+        len(values),
+        std=float(values.std()),
+        std_of="images, population",
+        intervals=(Interval(low=low, high=high, method=method), *intervals),
+        detail=detail,
+    )
