@@ -1,0 +1,50 @@
+"""Bundles of G²Face with seeded random weights: everything works, nothing is recognisable."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from anonbench.nets.fusion import Architecture
+from anonbench.nets.stylegan2 import Sizes
+from anonbench_g2face.checkpoints import save_bundle
+from anonbench_g2face.config import CODE, Variant
+from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
+from anonbench_g2face.networks import G2FaceNetworks
+
+COEFFICIENTS = 8
+SIZES = Sizes(image=128, style=16, channel_base=512, channel_max=16)
+
+
+def small(variant: Variant = CODE) -> Architecture:
+    """A small 128-pixel architecture as a variant builds it."""
+    return Architecture(
+        SIZES,
+        identity=128,
+        geometry=COEFFICIENTS if variant.geometric_prior else 0,
+        rows=(4, 4, 4),
+        mask_norm=variant.mask_norm,
+        mask_selects=variant.mask_selects,
+        fusion=variant.fusion,
+        extractor=variant.extractor,
+        extractor_width=8,
+    )
+
+
+def write_bundle(path: Path, architecture: Architecture | None = None, seed: int = 0) -> Path:
+    """A bundle for the checkpoint `demo`; passwords and noise matter, all bits are extracted."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        networks = G2FaceNetworks(architecture or small())
+        for name, parameter in networks.named_parameters():
+            if "hiding_injects" in name and name.endswith(".weight") and parameter.ndim == 3:
+                nn.init.constant_(parameter, 0.3)
+            if name.endswith("noise.weight"):
+                nn.init.constant_(parameter, 0.1)
+        last = networks.hiding_extractor.conv1x1_output
+        edges = torch.randn_like(last.weight)  # no answer to even areas, so that all bits occur
+        last.weight = nn.Parameter(edges - edges.mean(dim=(2, 3), keepdim=True))
+        nn.init.zeros_(last.bias)
+        geometry = LandmarkPrior(COEFFICIENTS, width=8)
+        save_bundle(path, networks, {"identity": DemoIdentity(), "geometry": geometry})
+    return path
