@@ -1,5 +1,6 @@
 """`anonbench train`: train a method, or go on training it."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ def train(
     from anonbench.training.settings import load_config
 
     settings = load_config(method, config, steps=steps)
+    if int(os.environ.get("RANK", "0")):  # not the first of several processes
+        console.out.quiet = console.err.quiet = True
     total = settings.run.steps
     with _stop_signals() as stop, progress_line(console.err, method, total) as watch:
         done = run(

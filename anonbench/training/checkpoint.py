@@ -13,6 +13,7 @@ A file is what `torch.save` makes of a dict with
 It holds tensors and plain Python values only, so it loads with `weights_only=True`.
 """
 
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TypedDict
@@ -67,7 +68,7 @@ class Checkpoints:
         try:
             state: State = torch.load(path, map_location="cpu", weights_only=True)
             missing = State.__required_keys__ - state.keys()
-        except (UnpicklingError, RuntimeError, EOFError, AttributeError) as error:
+        except (UnpicklingError, RuntimeError, EOFError, OSError, AttributeError) as error:
             raise BadData(
                 f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}",
                 mend="Delete it to continue from the one before.",
@@ -95,5 +96,6 @@ class Checkpoints:
 
 
 def _save(state: State, path: Path) -> None:
-    with path.open("wb") as file:  # torch's own writer would not say that a disk is full
-        torch.save(state, file)
+    buffer = BytesIO()  # torch's own way to a file does not say that a disk is full
+    torch.save(state, buffer)
+    path.write_bytes(buffer.getbuffer())

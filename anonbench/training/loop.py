@@ -9,7 +9,7 @@ stopped goes on as if it had not been. Several processes (`accelerate launch`) s
 the first of them writes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -35,8 +35,14 @@ from anonbench.training.log import NOTHING, Log
 from anonbench.training.sampling import Sampler, Stream, derived_seed, fingerprint
 from anonbench.training.settings import Config
 
+MODEL = "model.safetensors"
+"""What inference needs, as of the last checkpoint."""
+
 PREVIEWED = 8
 """Rows of a sample grid."""
+
+_SHOWN = 8
+"""Losses or weights that a message names."""
 
 Watch = Callable[[int, Mapping[str, float]], None]
 """Is told completed steps and mean losses after every step."""
@@ -79,13 +85,25 @@ class Loop:
         here, processes = accelerator.process_index, accelerator.num_processes
         self._sampler = Sampler(crops, self._run.batch, self._run.seed, here, processes)
         self._modules: dict[str, nn.Module] = {
-            name: accelerator.unwrap_model(module, keep_fp32_wrapper=True)
-            for name, module in training.modules.items()
+            name: accelerator.unwrap_model(module) for name, module in training.modules.items()
         }
         self._ema = Ema(self._modules, self._run.ema, self._run.ema_start)
         self._log = Log(folder / "log.jsonl", self._run.log_every)
         self._checkpoints = Checkpoints(folder / "checkpoints")
         self._step, self._saved = 0, -1
+
+    def start(self, state: State | None) -> None:
+        """Go on from a checkpoint, or from nothing.
+
+        Raises:
+            BadConfig: The checkpoint is of other data.
+            BadData: It does not fit the modules and optimizers of this training.
+        """
+        if state is not None:
+            self._restore(state)
+        if self._accelerator.is_main_process:
+            self._checkpoints.sweep()
+            self._log.resume(self._step, state["log"] if state else NOTHING)
 
     def run(self, watch: Watch, stop: Callable[[], bool]) -> Outcome:
         """Train until all steps are done or somebody asks to stop; both end in a checkpoint.
@@ -101,8 +119,8 @@ class Loop:
         stopped = False
         while self._step < self._run.steps and not stopped:
             losses, stopped = self._agreed(self._advance(), stop())
-            self._refuse(f"{k} = {v}" for k, v in losses.items() if not isfinite(v))
             self._step += 1
+            self._refuse([f"{k} = {v}" for k, v in losses.items() if not isfinite(v)])
             self._ema.update(self._step)
             if self._accelerator.is_main_process:
                 watch(self._step, self._log.add(self._step, losses))
@@ -111,19 +129,6 @@ class Loop:
             if self._step % self._run.checkpoint_every == 0:
                 self._checkpoint()
         return Outcome(self._step, self._checkpoint())
-
-    def start(self, state: State | None) -> None:
-        """Go on from a checkpoint, or from nothing.
-
-        Raises:
-            BadConfig: The checkpoint is of other data.
-            BadData: It does not fit the modules and optimizers of this training.
-        """
-        if state is not None:
-            self._restore(state)
-        if self._accelerator.is_main_process:
-            self._checkpoints.sweep()
-            self._log.resume(self._step, state["log"] if state else NOTHING)
 
     def _restore(self, state: State) -> None:
         if state["crops"] != self._crops:
@@ -157,12 +162,14 @@ class Loop:
         any_stops, *means = self._accelerator.reduce(own, "mean").tolist()
         return dict(zip(losses, means, strict=True)), any_stops > 0
 
-    def _refuse(self, problems: Iterable[str]) -> None:
+    def _refuse(self, problems: Sequence[str]) -> None:
         """Stop if there are any problems."""
-        if found := ", ".join(problems):
+        if problems:
             last = self._checkpoints.latest()
+            more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
             raise Diverged(
-                f"The training diverged at step {self._step}: {found}.",
+                f"The training diverged at step {self._step}: "
+                f"{', '.join(problems[:_SHOWN])}{more}.",
                 why=f"The last good checkpoint is {last}." if last else "There is no checkpoint.",
                 mend="A resume would repeat it: change the settings, and train into another --out.",
             )
@@ -173,15 +180,17 @@ class Loop:
         if self._saved == self._step:
             return path
         self._refuse(
-            f"{name}.{key} is not finite"
-            for name, module in self._modules.items()
-            for key, tensor in module.state_dict().items()
-            if not tensor.isfinite().all()
+            [
+                f"{name}.{key} is not finite"
+                for name, module in self._modules.items()
+                for key, tensor in module.state_dict().items()
+                if not tensor.isfinite().all()
+            ]
         )
         with self._ema.applied():
-            exported = self._training.export()
+            model = self._packed(self._training.export())
         if self._accelerator.is_main_process:
-            self._export(exported)
+            atomic_write(self._folder / MODEL, lambda file: file.write_bytes(model))
             self._checkpoints.write(self._state(), self._run.keep)
         self._accelerator.wait_for_everyone()
         self._saved = self._step
@@ -198,10 +207,10 @@ class Loop:
             "crops": self._crops,
         }
 
-    def _export(self, tensors: Mapping[str, Tensor]) -> None:
-        packed = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-        data = save(packed, {"method": self._config.method, "step": str(self._step)})
-        atomic_write(self._folder / "model.safetensors", lambda p: p.write_bytes(data))
+    def _packed(self, tensors: Mapping[str, Tensor]) -> bytes:
+        """A safetensors file."""
+        own = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+        return save(own, {"method": self._config.method, "step": str(self._step)})
 
     def _preview(self) -> None:
         set_seed(derived_seed(self._run.seed, Stream.PREVIEW))
