@@ -39,7 +39,7 @@ class Folder(ImageDataset):
         return folder.is_dir()
 
     def _scan(self) -> Iterator[Sample]:
-        for path in _image_files(self.root):
+        for path in image_files(self.root):
             folders = path.parts[:-1]
             known = folders[: self._level] if self._level else folders
             yield Sample(str(path), "/".join(known) or path.name)
@@ -87,8 +87,12 @@ def _at_least(least: int, card: DatasetCard, key: str) -> int:
     return value
 
 
-def _image_files(root: Path) -> Iterator[PurePosixPath]:
-    """Paths below root. Links are followed; a folder that is reached twice counts once."""
+def image_files(root: Path) -> Iterator[PurePosixPath]:
+    """Paths of all images below a folder, relative to it and sorted within each folder.
+
+    Hidden files and folders do not count. Links are followed; a folder that is reached twice
+    counts once.
+    """
     seen = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         real = Path(folder).resolve()
@@ -97,6 +101,6 @@ def _image_files(root: Path) -> Iterator[PurePosixPath]:
             continue
         seen.add(real)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in names:
+        for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield PurePosixPath(Path(folder, name).relative_to(root).as_posix())

@@ -15,12 +15,14 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from anonbench.errors import BadImage
 
@@ -79,8 +81,12 @@ def decode_image(data: bytes, name: str = "in memory") -> NDArray[np.uint8]:
     return _decode(io.BytesIO(data), name)
 
 
-def encode_png(image: NDArray[np.uint8]) -> bytes:
+def encode_png(image: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> bytes:
     """An RGB image `[H, W, 3]` as PNG; equal pixels give equal bytes under one Pillow version.
+
+    Args:
+        image: `[H, W, 3]` uint8.
+        text: Text chunks (tEXt, or iTXt where Latin-1 will not do) by keyword.
 
     Raises:
         ValueError: The array is not uint8 `[H, W, 3]`.
@@ -89,8 +95,25 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
         raise ValueError(f"Expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}.")
     buffer = io.BytesIO()
     # Level 1 takes a third of the time of Pillow's default and an eighth more space.
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    chunks = PngInfo()
+    for keyword, content in (text or {}).items():
+        chunks.add_text(keyword, content)
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1, pnginfo=chunks)
     return buffer.getvalue()
+
+
+def read_png_text(path: Path, keyword: str) -> str | None:
+    """The text chunk of a PNG, or None where there is none or the file is no PNG.
+
+    Raises:
+        BadImage: The file is damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            texts: dict[str, str] = getattr(image, "text", {})
+            return texts.get(keyword)
+    except _DECODE_ERRORS as error:
+        raise BadImage(f"The image {path} is damaged or cut off: {error}.") from error
 
 
 def _decode(file: IO[bytes], name: str) -> NDArray[np.uint8]:

@@ -64,16 +64,34 @@ def warp(image: Pixels, matrix: Floats, width: int, height: int, border: Border)
 
 def _sample(cut: Image.Image, back: Floats, width: int, height: int, fine: int) -> Pixels:
     """Sample `cut` at `back` of each output pixel, `fine` x `fine` samples in each."""
+    return np.asarray(bicubic(cut, back, width, height, fine).reduce(fine))
+
+
+def bicubic(
+    image: Image.Image, back: Floats, width: int, height: int, fine: int = 1
+) -> Image.Image:
+    """Pillow's bicubic samples of an image, `fine` x `fine` for each output pixel.
+
+    Args:
+        image: Large enough for every sample and two pixels around it; outside it is black.
+        back: `[2, 3]` similarity from output pixels to image pixels.
+        width: Output width in pixels.
+        height: Output height in pixels.
+        fine: Samples along each side of an output pixel.
+
+    Returns:
+        The samples, `width * fine` by `height * fine` pixels.
+    """
     linear, shift = back[:, :2], back[:, 2]
     # Pillow measures from the corner of the first pixel, we from its centre.
     origin = shift + 0.5 - linear @ np.array([0.5, 0.5])
     a, b, d, e = (linear / fine).ravel()
-    coefficients = (a, b, origin[0], d, e, origin[1])
-    size = (width * fine, height * fine)
-    sampled = cut.transform(
-        size, Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BICUBIC
+    return image.transform(
+        (width * fine, height * fine),
+        Image.Transform.AFFINE,
+        (a, b, origin[0], d, e, origin[1]),
+        resample=Image.Resampling.BICUBIC,
     )
-    return np.asarray(sampled.reduce(fine))
 
 
 def _cut(
