@@ -11,6 +11,9 @@ from anonbench.registry import protocols
 FAST = ":bootstrap=100"
 
 
+RECOVERED = {"a/2": 30, "a/3": 25, "c/2": 25}
+
+
 def angle(degrees: float) -> np.ndarray:
     """A plane vector; the squared distance to angle 0 is 2 - 2 cos."""
     return 3 * np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])
@@ -177,6 +180,70 @@ class TestFailedAndUndetected:
         assert counts["reject"].detail["genuine, face not found in the published probe"] == 1
         assert counts["reject"].detail["genuine, rejected for it"] == 1
         assert counts["fallback"].detail["genuine, rejected for it"] == 0
+
+
+class TestRecovered:
+    def test_probes_are_recovered_and_thresholds_stay_those_of_clean_impostors(self, slots):
+        slots.vectors |= {("recovered", id_): angle(d) for id_, d in RECOVERED.items()}
+        bench = protocol("lfw-tar:far=0.5:rule=conservative" + FAST)
+        assert bench.needs(slots, None).recovered == ("a/2", "a/3", "c/2")
+        scores = bench.score(slots, slots, "judge", None)
+        between = [30, 15, 91, 91, 175, 100, 90]
+        assert scores["distance_recovered"] == pytest.approx(
+            2 - 2 * np.cos(np.deg2rad(between)), abs=1e-6
+        )
+        result = metrics_of(bench.reduce(scores))
+        tar, recovered = result["tar"], result["tar_recovered"]
+        assert (tar.value, recovered.value) == (1.0, 0.5)
+        assert (recovered.n, recovered.detail["accepted"]) == (3, 2)
+        assert recovered.std == 0.5
+        for name in ("threshold", "far", "far_target", "folds"):
+            assert recovered.detail[name] == tar.detail[name]
+        assert [i.method for i in recovered.intervals] == [i.method for i in tar.intervals]
+        assert (tar.direction, recovered.direction) == ("lower", "higher")
+
+    def test_without_recovery_there_is_a_reason_and_nothing_else_changes(self, slots):
+        bench = protocol("lfw-tar:far=0.5" + FAST)
+        reduction = bench.reduce(bench.score(slots, slots, "judge", None))
+        metric = metrics_of(reduction)["tar_recovered"]
+        assert (metric.value, metric.reason, metric.n) == (None, "not reversible", 0)
+        assert not any("recovered" in name for name in reduction.counts.detail)
+
+    def test_a_lost_recovered_image_costs_its_pair_only_there(self, slots):
+        slots.vectors |= {("recovered", id_): angle(d) for id_, d in RECOVERED.items()}
+        slots.failed["recovered", "c/2"] = "no face to align"
+        bench = protocol("lfw-tar:far=0.5" + FAST)
+        reduction = bench.reduce(bench.score(slots, slots, "judge", None))
+        result, counts = metrics_of(reduction), reduction.counts
+        assert (result["tar"].n, result["tar_recovered"].n) == (3, 2)
+        assert result["tar_recovered"].value == 1.0
+        assert counts.failed == {"recovered: no face to align": 1}
+        assert counts.used + 1 == counts.expected == 7
+
+    def test_when_nothing_could_be_recovered_the_rest_still_stands(self, slots):
+        slots.vectors |= {("recovered", id_): angle(d) for id_, d in RECOVERED.items()}
+        slots.failed |= {("recovered", id_): "too dark" for id_ in RECOVERED}
+        bench = protocol("lfw-tar:far=0.5" + FAST)
+        result = metrics_of(bench.reduce(bench.score(slots, slots, "judge", None)))
+        assert result["tar"].value == 1.0
+        assert result["tar_recovered"].value is None
+        assert "too dark: 3 pairs" in result["tar_recovered"].reason
+
+    def test_a_recovered_image_without_a_face_is_rejected_on_request(self, slots):
+        slots.vectors |= {("recovered", id_): angle(d) for id_, d in RECOVERED.items()}
+        slots.unfound.add(("recovered", "a/3"))
+        scores = protocol("lfw-tar:far=0.5").score(slots, slots, "judge", None)
+        found = {}
+        for undetected in ("fallback", "reject"):
+            bench = protocol(f"lfw-tar:far=0.5:rule=conservative:undetected={undetected}{FAST}")
+            reduction = bench.reduce(scores)
+            found[undetected] = metrics_of(reduction)
+            detail = reduction.counts.detail
+            assert detail["genuine, face not found in the recovered probe"] == 1
+            assert detail["genuine, face not found in the published probe"] == 0
+        assert found["fallback"]["tar_recovered"].detail["accepted"] == 2
+        assert found["reject"]["tar_recovered"].detail["accepted"] == 1
+        assert found["reject"]["tar"] == found["fallback"]["tar"]
 
 
 class TestLimit:

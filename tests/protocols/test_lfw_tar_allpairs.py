@@ -109,3 +109,27 @@ def test_lfw_has_29_6_million_impostor_pairs(shared):
 def test_it_has_no_rule():
     with pytest.raises(BadConfig, match="rule"):
         protocol("lfw-tar-allpairs:rule=facenet")
+
+
+def test_recovered_probes_are_judged_at_the_same_threshold():
+    world = random_world()
+    world.vectors |= {
+        ("recovered", id_): world.vectors["original", id_]
+        for kind, id_ in list(world.vectors)
+        if kind == "published"
+    }
+    bench = protocol(SPEC)
+    assert bench.needs(world, None).recovered == bench.needs(world, None).published
+    found = by_name(bench.reduce(bench.score(world, world, "judge", None)))
+    clean = squared_distances(
+        *(
+            np.array([world.vectors["original", name] for name in side])
+            for side in zip(*((p.a, p.b) for p in world.pairs() if p.same), strict=True)
+        )
+    )
+    threshold = found["tar"].detail["threshold"]
+    assert found["tar_recovered"].value == (clean < threshold).mean() > found["tar"].value
+    assert found["tar_recovered"].detail["threshold"] == threshold
+    plain = random_world()
+    reason = by_name(bench.reduce(bench.score(plain, plain, "judge", None)))["tar_recovered"].reason
+    assert reason == "not reversible"

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+from recovery_world import Gallery
+from verification_world import protocol
+
+from anonbench.errors import BadConfig
+from anonbench.interfaces import Bits
+from anonbench.nets.float_bits import floats_to_bits
+
+SPEC = "password:bootstrap=100"
+IDS = ("a/1", "a/2", "b/1", "c/1")
+
+
+def gallery(flips: dict[int, tuple[int, ...]], *, as_floats: bool, failed=None) -> Gallery:
+    """Four images with 64 bits each, some of which are read wrong."""
+    values = torch.tensor([[0.5, -1.5]] * 4)
+    hidden = floats_to_bits(values).flatten(1).numpy()
+    read = hidden.copy()
+    for image, positions in flips.items():
+        read[image, list(positions)] ^= True
+    bits = Bits(
+        IDS,
+        np.packbits(hidden, axis=1),
+        np.packbits(read, axis=1),
+        64,
+        "float32" if as_floats else "bits",
+        failed or {},
+    )
+    return Gallery(hidden=bits, failed=failed or {})
+
+
+def measure(world: Gallery, spec: str = SPEC):
+    bench = protocol(spec)
+    reduction = bench.reduce(bench.score(world, world, "", None))
+    return reduction, {metric.name: metric for metric in reduction.metrics}
+
+
+def test_values_by_hand() -> None:
+    reduction, found = measure(gallery({0: (0,), 1: (31, 40)}, as_floats=True))
+    rate = found["bit-error-rate"]
+    assert rate.value == pytest.approx(3 / 256)
+    assert rate.std == pytest.approx(np.std([1 / 64, 2 / 64, 0, 0]))
+    assert rate.detail["wrong bits"] == 3
+    assert rate.detail["of the worst image"] == pytest.approx(2 / 64)
+    assert rate.detail["of sign"] == pytest.approx(1 / 8)
+    assert rate.detail["of exponent"] == pytest.approx(1 / (8 * 8))
+    assert rate.detail["of mantissa"] == pytest.approx(1 / (8 * 23))
+    exact = found["exact-recovery-rate"]
+    assert (exact.value, exact.n, exact.direction) == (0.5, 4, "higher")
+    assert "Clopper-Pearson" in exact.intervals[1].method
+    last = -1.5 * 2.0  # bit 40 is the lowest of the exponent of the second float: 127 becomes 126
+    squares = [(2 * 0.5) ** 2, (2.0**-24) ** 2 + (last / 4 + 1.5) ** 2, 0, 0]
+    assert found["float-mse"].value == pytest.approx(np.mean(squares) / 2)
+    assert found["float-mse"].detail["raw"] == pytest.approx(np.mean(squares) / 2)
+    assert 0.5 < found["float-cosine"].value < 1
+    assert reduction.counts.used == 4
+
+
+def test_a_broken_exponent_is_guarded_and_told() -> None:
+    world = gallery({2: (33,)}, as_floats=True)
+    _, guarded = measure(world)
+    detail = guarded["float-mse"].detail
+    assert guarded["float-mse"].value == pytest.approx(1.5**2 / 2 / 4)
+    assert detail == {"images with a raw error that is not finite": 1}
+    _, raw = measure(world, f"{SPEC}:guard=raw")
+    assert raw["float-mse"].value is None
+    assert raw["float-mse"].reason == "not finite in 1 of 4 images"
+    assert raw["bit-error-rate"] == guarded["bit-error-rate"]
+
+
+def test_bits_that_are_no_floats_have_no_float_error() -> None:
+    _, found = measure(gallery({0: (0,)}, as_floats=False))
+    assert found["bit-error-rate"].value == pytest.approx(1 / 256)
+    assert "of sign" not in found["bit-error-rate"].detail
+    for name in ("float-mse", "float-cosine"):
+        assert found[name].reason == "the hidden bits are no floats"
+
+
+def test_failed_images_are_left_out_of_every_rate() -> None:
+    reduction, found = measure(gallery({0: (0,)}, as_floats=True, failed={"d/1": "boom"}))
+    assert found["bit-error-rate"].value == pytest.approx(1 / 256)
+    assert found["exact-recovery-rate"].value == 0.75
+    assert (reduction.counts.expected, reduction.counts.used) == (5, 4)
+    assert reduction.counts.failed == {"boom": 1}
+
+
+def test_scores_can_be_stored_and_reduced_again(tmp_path) -> None:
+    world, bench = gallery({1: (5,)}, as_floats=True), protocol(SPEC)
+    scores = bench.score(world, world, "", None)
+    np.savez(tmp_path / "scores.npz", **scores)
+    loaded = dict(np.load(tmp_path / "scores.npz", allow_pickle=False))
+    assert bench.reduce(loaded) == bench.reduce(scores)
+
+
+def test_a_bad_guard_is_named() -> None:
+    with pytest.raises(BadConfig, match="password:guard"):
+        protocol("password:guard=clamp")
