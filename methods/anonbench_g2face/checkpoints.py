@@ -1,22 +1,22 @@
 """Trained weights of G²Face: the authors' own, the demo's, and those that a user trained.
 
 A *bundle* is the one safetensors file that holds what training made: the four networks and, where
-priors were fitted in training, what was fitted of them (`networks.`, `identity.`, `geometry.`). It
-says in its metadata how its networks are built, so nobody has to know that to load it.
+priors were fitted in training, what was fitted of them (`networks.`, `identity.`, `geometry.`). Its
+`architecture` says in JSON how its networks are built, so nobody has to know that to load it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anonbench import weights
 from anonbench.errors import BadConfig, BadData
-from anonbench.files import atomic_write
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.iresnet import IResNet
@@ -35,7 +35,7 @@ from anonbench_g2face.priors import (
 
 DEMO = "anonbench_g2face/demo.safetensors"
 _ARCHITECTURE = TypeAdapter(Architecture)
-_METADATA = "architecture"
+_BUILD = "architecture"
 # In which options of a `Variant` networks differ; the others are about training.
 _BUILT_AS = ("mask_selects", "mask_norm", "extractor")
 # Smaller tensors are stored in float32: in half precision they would save nothing.
@@ -59,19 +59,19 @@ class Model:
     geometry: GeometricPrior
 
 
-def load_model(checkpoint: str, bundle: str, device: str) -> Model:
+def load_model(checkpoint: str, own: str, device: str) -> Model:
     """The networks and priors of a checkpoint.
 
     Args:
         checkpoint: `official` or `demo`: which priors, and which weights by default.
-        bundle: Path of a bundle whose weights take the place of the checkpoint's own; or empty.
+        own: Path of a bundle whose weights take the place of the checkpoint's; or empty.
         device: Where PyTorch runs them.
 
     Raises:
         MissingArtefact: Weights are not on this machine; there is no substitute.
         BadData: A file does not fit the networks.
     """
-    path = Path(bundle) if bundle else None
+    path = Path(own) if own else None
     networks, identity, geometry = _official(path) if checkpoint == "official" else _demo(path)
     for module in (networks, identity, geometry):
         module.eval().requires_grad_(False).to(device)
@@ -106,17 +106,12 @@ def require_preset(architecture: Architecture, preset: str) -> None:
 
 
 # ------------------------------------------------------------------------------------- bundles
-def save_bundle(
-    path: Path,
-    networks: G2FaceNetworks,
-    fitted: Mapping[str, nn.Module] | None = None,
-    *,
-    half: bool = False,
-) -> None:
-    """Write a bundle.
+def bundle(
+    networks: G2FaceNetworks, fitted: Mapping[str, nn.Module] | None = None, *, half: bool = False
+) -> dict[str, Tensor]:
+    """The tensors of a bundle, by their names in the file.
 
     Args:
-        path: The file.
         networks: The trained networks.
         fitted: Priors that were fitted in training, as `identity` and `geometry`.
         half: Store large tensors in half precision.
@@ -133,8 +128,8 @@ def save_bundle(
     bad = [key for key, value in tensors.items() if not bool(value.isfinite().all())]
     if bad:
         raise BadData(f"Weights of G²Face are not finite: {', '.join(bad[:8])}.")
-    metadata = {_METADATA: _ARCHITECTURE.dump_json(networks.architecture).decode()}
-    atomic_write(path, lambda file: save_file(tensors, file, metadata))
+    build = bytearray(_ARCHITECTURE.dump_json(networks.architecture))
+    return {**tensors, _BUILD: torch.frombuffer(build, dtype=torch.uint8)}
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:
@@ -149,16 +144,16 @@ def read_bundle(path: Path) -> tuple[G2FaceNetworks, States]:
         BadData: It is no bundle, or does not fit the networks that it says it is for.
     """
     try:
-        with safe_open(path, "pt") as file:
-            described = (file.metadata() or {}).get(_METADATA, "")
+        tensors = load_file(path)
+        described = tensors.pop(_BUILD, torch.empty(0)).numpy().tobytes()
         architecture = _ARCHITECTURE.validate_json(described)
-        states = _by_entry(load_file(path))
     except (OSError, SafetensorError, ValidationError) as error:
         raise BadData(
             f"{path} is no bundle of G²Face weights.",
             why=str(error).splitlines()[0],
-            mend="Name a .safetensors file that `anonbench train g2face` wrote.",
+            mend="Name the model.safetensors that `anonbench train g2face` wrote.",
         ) from error
+    states = _by_entry(tensors)
     networks = G2FaceNetworks(architecture)
     load_state(networks, states.pop("networks", {}), source=str(path))
     return networks, states
@@ -174,8 +169,8 @@ def _by_entry(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 # ----------------------------------------------------------------------------- the checkpoints
-def _demo(bundle: Path | None) -> tuple[G2FaceNetworks, DemoIdentity, LandmarkPrior | NoGeometry]:
-    path = bundle or weights.packaged(DEMO)
+def _demo(own: Path | None) -> tuple[G2FaceNetworks, DemoIdentity, LandmarkPrior | NoGeometry]:
+    path = own or weights.packaged(DEMO)
     networks, states = read_bundle(path)
     missing = [name for name in ("identity", "geometry") if name not in states]
     if missing:
@@ -185,7 +180,8 @@ def _demo(bundle: Path | None) -> tuple[G2FaceNetworks, DemoIdentity, LandmarkPr
         )
     identity = DemoIdentity()
     load_state(identity, states["identity"], source=f"Part 'identity' of {path}")
-    basis, first = states["geometry"]["basis"], states["geometry"]["layers.0.0.weight"]
+    basis = states["geometry"].get("basis", torch.empty(0))
+    first = states["geometry"].get("layers.0.0.weight", torch.empty(8))
     geometry = LandmarkPrior(size=len(basis), width=len(first))
     load_state(geometry, states["geometry"], source=f"Part 'geometry' of {path}")
     if _steered(networks, len(basis)):
@@ -194,11 +190,11 @@ def _demo(bundle: Path | None) -> tuple[G2FaceNetworks, DemoIdentity, LandmarkPr
 
 
 def _official(
-    bundle: Path | None,
+    own: Path | None,
 ) -> tuple[G2FaceNetworks, ArcFaceIdentity, D3dfrGeometry | NoGeometry]:
-    weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", *([] if bundle else ["g2face"])])
-    if bundle:
-        networks, _ = read_bundle(bundle)
+    weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", *([] if own else ["g2face"])])
+    if own:
+        networks, _ = read_bundle(own)
     else:
         path = weights.path("g2face")
         networks = G2FaceNetworks()

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.stylegan2 import Sizes
-from anonbench_g2face.checkpoints import save_bundle
+from anonbench_g2face.checkpoints import bundle
 from anonbench_g2face.config import CODE, Variant
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
 from anonbench_g2face.networks import G2FaceNetworks
@@ -46,5 +47,5 @@ def write_bundle(path: Path, architecture: Architecture | None = None, seed: int
         last.weight = nn.Parameter(edges - edges.mean(dim=(2, 3), keepdim=True))
         nn.init.zeros_(last.bias)
         geometry = LandmarkPrior(COEFFICIENTS, width=8)
-        save_bundle(path, networks, {"identity": DemoIdentity(), "geometry": geometry})
+        save_file(bundle(networks, {"identity": DemoIdentity(), "geometry": geometry}), path)
     return path

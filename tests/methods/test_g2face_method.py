@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from g2face_bundles import small, write_bundle
+from safetensors.torch import save_file
 from torch import Tensor
 
 from anonbench import registry
@@ -19,6 +20,7 @@ from anonbench.testing import check_method, failures
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.weights import files
 from anonbench_g2face.ablations import ABLATIONS
+from anonbench_g2face.checkpoints import bundle as bundle_of
 from anonbench_g2face.config import CODE, PAPER
 from anonbench_g2face.method import G2Face
 
@@ -207,12 +209,10 @@ def test_the_full_model_is_the_authors_reading() -> None:
 
 
 def test_half_precision_changes_little(method: G2Face, faces: Tensor, tmp_path: Path) -> None:
-    from anonbench_g2face.checkpoints import save_bundle
-
     model = method._model
     path = tmp_path / "half.safetensors"
     fitted = {"identity": model.identity, "geometry": model.geometry}
-    save_bundle(path, model.networks, fitted, half=True)
+    save_file(bundle_of(model.networks, fitted, half=True), path)
     halved = build(path)
     difference = halved.anonymize(faces, KEYS) - method.anonymize(faces, KEYS)
     assert 0 < difference.abs().mean() < 0.02
@@ -288,8 +288,6 @@ def test_unknown_settings_and_wrong_sizes_are_refused(bundle: Path, method: G2Fa
 
 
 def test_a_bundle_that_is_none_is_refused(dlib: None, tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     path = tmp_path / "some.safetensors"
     save_file({"a": torch.ones(1)}, path)
     with pytest.raises(BadData, match="is no bundle"):
