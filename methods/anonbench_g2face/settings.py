@@ -1,0 +1,135 @@
+"""What the training of G²Face can be told: table `[training]` of its configuration."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anonbench.nets.fusion import Architecture
+from anonbench.nets.stylegan2 import Sizes
+from anonbench_g2face.config import CODE, Variant
+
+Schedule = float | tuple[tuple[int, float], ...]
+"""A number, or (step, number) pairs in order, between which it changes linearly."""
+
+
+def at(schedule: Schedule, step: int) -> float:
+    """The value of a schedule at a step."""
+    if isinstance(schedule, float):
+        return schedule
+    (_, value), *_ = schedule
+    for (start, low), (end, high) in pairwise(schedule):
+        if step >= start:
+            value = low + (high - low) * min(1.0, (step - start) / max(1, end - start))
+    return value
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Table):
+    """Weights of the losses; the defaults are the article's.
+
+    Attributes:
+        reconstruction: λ_rec, of L1 and of LPIPS (Eq. 11).
+        adversarial: λ_adv (Eq. 12).
+        identity: λ_id of both stages (Eqs. 13 and 14).
+        diversity: λ_div (Eq. 16).
+        geometry: λ_geo (Eq. 20).
+        hiding: λ_hide of the anonymization (Eq. 21).
+        recovered_hiding: The same of the recovery.
+        r1: Of the gradient penalty.
+        swap: Of L1 and LPIPS to a face swap; the demo's.
+        background: Of L1 outside the face, where there is no swap to compare with; the demo's.
+    """
+
+    reconstruction: Schedule = 1.0
+    adversarial: Schedule = 1.0
+    identity: Schedule = 1.0
+    diversity: Schedule = 1.0
+    geometry: Schedule = 1.0
+    hiding: Schedule = 10.0
+    recovered_hiding: Schedule = 10.0
+    r1: Schedule = 5.0
+    swap: Schedule = 0.0
+    background: Schedule = 0.0
+
+
+class Settings(_Table):
+    """How to train.
+
+    Attributes:
+        priors: `official` (ArcFace and D3DFR) or `demo` (dlib and a landmark model).
+        image: Side of the crops in pixels.
+        style: Length of a style code.
+        channel_base: Channels times resolution of decoder, encoder and discriminator.
+        channel_max: Most channels of a layer.
+        rows: Decoder layers per style mapper.
+        encoder_norm: Instance normalisation in the face encoder.
+        extractor_width: Channels of the password extractor.
+        variant: The reading of the article.
+        weights: Of the losses.
+        learning_rate: Of new parts.
+        prior_learning_rate: Of what starts from the pretrained StyleGAN2.
+        discriminator_learning_rate: Of the discriminator.
+        warmup: Steps over which learning rates rise from 0.
+        decay: Factor on them every `decay_every` steps after the warm-up.
+        decay_every: See `decay`.
+        clip: Longest gradient of an update, 0 for any.
+        r1_every: Steps between gradient penalties.
+        lpips: Trunk of the perceptual loss.
+        swapped: Share of a batch that is taught by face swaps.
+        candidates: Donors among which the one with the most similar landmarks is taken.
+        disturbed: Show the recogniser a slightly moved, recoloured copy of anonymized images.
+        fit_steps: Steps of fitting the demo's landmark prior.
+    """
+
+    priors: Literal["official", "demo"] = "official"
+    image: int = 256
+    style: int = 512
+    channel_base: int = 32_768
+    channel_max: int = 512
+    rows: tuple[int, int, int] = (6, 6, 2)
+    encoder_norm: bool = True
+    extractor_width: int = 128
+    variant: Variant = CODE
+    weights: Weights = Weights()
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    prior_learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    discriminator_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup: int = 21_870
+    decay: float = 0.95
+    decay_every: int = 2_187
+    clip: float = 0.0
+    r1_every: int = 16
+    lpips: Literal["alex", "vgg"] = "vgg"
+    swapped: Schedule = 0.0
+    candidates: int = 64
+    disturbed: bool = False
+    fit_steps: int = 800
+
+    def architecture(self, identity: int, geometry: int) -> Architecture:
+        """The networks' sizes.
+
+        Args:
+            identity: Floats of the recogniser's embedding.
+            geometry: Coefficients that steer the decoder.
+        """
+        return Architecture(
+            sizes=Sizes(self.image, self.style, self.channel_base, self.channel_max),
+            identity=identity,
+            geometry=geometry,
+            rows=self.rows,
+            encoder_norm=self.encoder_norm,
+            mask_norm=self.variant.mask_norm,
+            mask_selects=self.variant.mask_selects,
+            fusion=self.variant.fusion,
+            extractor=self.variant.extractor,
+            extractor_width=self.extractor_width,
+        )
+
+    def rate(self, step: int) -> float:
+        """Factor on all learning rates at a step."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        return float(rise * self.decay ** (max(0, step - self.warmup) // self.decay_every))
