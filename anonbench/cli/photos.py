@@ -13,9 +13,9 @@ from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
     from anonbench.interfaces import MethodCard
-    from anonbench.photos.outcome import Outcome
+    from anonbench.photos.outcome import Outcome, Status
 
-_COUNTED = {
+_COUNTED: "dict[Status, str]" = {
     "done": "written",
     "no face": "without a face",
     "exists": "already there",
@@ -236,7 +236,10 @@ def _details(outcome: "Outcome") -> Iterator[str]:
     elif outcome.kept:
         yield f"of its crops the photo holds exactly: {shares}"
         if min(outcome.kept) < _ENOUGH and not outcome.sidecar:
-            yield "faces below 100% are hard or impossible to recover; --sidecar keeps them exact"
+            yield (
+                "a face below 100% is too small, overlapped by another or cut by the border, "
+                "and hard or impossible to recover; --sidecar keeps it exact"
+            )
     if outcome.sidecar:
         yield f"sidecar: {outcome.sidecar}"
     yield from (f"note: {note}" for note in outcome.notes)
