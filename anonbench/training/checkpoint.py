@@ -89,11 +89,6 @@ class Checkpoints:
             old.unlink()
         return path
 
-    def sweep(self) -> None:
-        """Delete what a killed process left half-written."""
-        for left in self._folder.glob(".tmp-*"):
-            left.unlink()
-
 
 def _save(state: State, path: Path) -> None:
     buffer = BytesIO()  # torch's own way to a file does not say that a disk is full

@@ -102,7 +102,7 @@ class Loop:
         if state is not None:
             self._restore(state)
         if self._accelerator.is_main_process:
-            self._checkpoints.sweep()
+            self._sweep()
             self._log.resume(self._step, state["log"] if state else NOTHING)
 
     def run(self, watch: Watch, stop: Callable[[], bool]) -> Outcome:
@@ -129,6 +129,12 @@ class Loop:
             if self._step % self._run.checkpoint_every == 0:
                 self._checkpoint()
         return Outcome(self._step, self._checkpoint())
+
+    def _sweep(self) -> None:
+        """Delete what a killed process left half-written."""
+        for place in (".", "checkpoints", "samples"):
+            for left in (self._folder / place).glob(".tmp-*"):
+                left.unlink()
 
     def _restore(self, state: State) -> None:
         if state["crops"] != self._crops:

@@ -119,11 +119,12 @@ def test_lines_past_the_checkpoint_are_dropped(run, tmp_path: Path) -> None:
     run("killed", stop=stop_after(5))
     with (tmp_path / "killed" / "log.jsonl").open("a") as log:
         log.write('{"step": 6, "seconds": 9.0, "losses": {"l1": 5.0}}\n{"step": 8, "seco')
-    left = tmp_path / "killed" / "checkpoints" / ".tmp-half.pt"
-    left.write_bytes(b"half a checkpoint")
+    left = [tmp_path / "killed" / name for name in ("checkpoints/.tmp-a.pt", ".tmp-b.safetensors")]
+    for path in left:
+        path.write_bytes(b"half of something")
     run("killed", resume=True)
     assert trace_of(tmp_path / "killed") == trace_of(tmp_path / "whole")
-    assert not left.exists()
+    assert not any(path.exists() for path in left)
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(run, tmp_path: Path) -> None:
