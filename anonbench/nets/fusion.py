@@ -51,6 +51,7 @@ class Architecture:
         identity: Floats of an identity embedding; the password holds their 32 bits each.
         geometry: Coefficients that join the identity (80 shape, 64 expression, 3 pose of BFM).
         rows: Layers of the decoder that each of the three style mappers steers, coarse to fine.
+        mapper_rate: Learning rate of the style mappers relative to the other layers'.
         encoder_norm: Normalise the encoder's features per sample and channel, as the published
             network does, which loses the brightness of the image.
         mask_norm: Normalise the mask's logits per sample and channel (absent from the paper).
@@ -72,6 +73,7 @@ class Architecture:
     identity: int = 512
     geometry: int = 147
     rows: tuple[int, int, int] = (6, 6, 2)
+    mapper_rate: float = 0.01
     encoder_norm: bool = True
     mask_norm: bool = True
     mask_selects: Literal["generated", "face"] = "generated"
@@ -309,9 +311,9 @@ class StyleMappers(nn.Module):
         super().__init__()
         self.rows = architecture.rows
         inputs, style = architecture.identity + architecture.geometry, architecture.sizes.style
-        self.style_low = _mapper(inputs, style, depth)
-        self.style_middle = _mapper(inputs, style, depth)
-        self.style_high = _mapper(inputs, style, depth)
+        self.style_low = _mapper(inputs, style, depth, architecture.mapper_rate)
+        self.style_middle = _mapper(inputs, style, depth, architecture.mapper_rate)
+        self.style_high = _mapper(inputs, style, depth, architecture.mapper_rate)
 
     def forward(self, identity: Tensor, geometry: Tensor) -> Tensor:
         """Embeddings `[B, identity]`, coefficients `[B, geometry]` to W+ `[B, layers, style]`."""
@@ -324,11 +326,11 @@ class StyleMappers(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def _mapper(inputs: int, style: int, depth: int) -> nn.Sequential:
+def _mapper(inputs: int, style: int, depth: int, rate: float) -> nn.Sequential:
     # The authors add the bias in the linear part and again in the activation.
     return nn.Sequential(
         *(
-            EqualLinear(width, style, lr_mul=0.01, activate=True, bias_gain=2.0)
+            EqualLinear(width, style, lr_mul=rate, activate=True, bias_gain=2.0)
             for width in [inputs, *[style] * (depth - 1)]
         )
     )

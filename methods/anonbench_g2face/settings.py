@@ -66,12 +66,14 @@ class Settings(_Table):
         channel_base: Channels times resolution of decoder, encoder and discriminator.
         channel_max: Most channels of a layer.
         rows: Decoder layers per style mapper.
+        mapper_rate: Learning rate of the style mappers relative to the new parts'.
         encoder_norm: Instance normalisation in the face encoder.
         extractor_width: Channels of the password extractor.
         variant: The reading of the article.
         weights: Of the losses.
         learning_rate: Of new parts.
-        prior_learning_rate: Of what starts from the pretrained StyleGAN2.
+        prior_learning_rate: Of the StyleGAN2 decoder, which the published method starts from
+            pretrained weights.
         discriminator_learning_rate: Of the discriminator.
         warmup: Steps over which learning rates rise from 0.
         decay: Factor on them every `decay_every` steps after the warm-up.
@@ -91,6 +93,7 @@ class Settings(_Table):
     channel_base: int = 32_768
     channel_max: int = 512
     rows: tuple[int, int, int] = (6, 6, 2)
+    mapper_rate: float = 0.01
     encoder_norm: bool = True
     extractor_width: int = 128
     variant: Variant = CODE
@@ -121,6 +124,7 @@ class Settings(_Table):
             identity=identity,
             geometry=geometry,
             rows=self.rows,
+            mapper_rate=self.mapper_rate,
             encoder_norm=self.encoder_norm,
             mask_norm=self.variant.mask_norm,
             mask_selects=self.variant.mask_selects,

@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
+from anonbench.nets.fusion import FusionDecoder
 from anonbench.nets.lpips import Lpips
 from anonbench.nets.stylegan2 import draw_noise
 from anonbench.training import losses
@@ -72,8 +73,15 @@ class G2FaceTraining:
         self.discriminator = discriminator(architecture).to(accelerator.device)
         self._lpips = Lpips.load(settings.lpips).to(accelerator.device)
         self._crops, self._donors = crops, Donors(crops, settings.candidates)
-        self._generator = self._optimizer(self.networks, settings.learning_rate)
-        self._critic = self._optimizer(self.discriminator, settings.discriminator_learning_rate)
+        decoder = _decoder_parameters(self.networks.anonymous_net)
+        known = set(map(id, decoder))
+        new = [p for p in self.networks.parameters() if id(p) not in known]
+        self._generator = self._optimizer(
+            (new, settings.learning_rate), (decoder, settings.prior_learning_rate)
+        )
+        self._critic = self._optimizer(
+            (list(self.discriminator.parameters()), settings.discriminator_learning_rate)
+        )
         self.modules: Mapping[str, nn.Module] = {
             "networks": self.networks,
             "discriminator": self.discriminator,
@@ -84,8 +92,12 @@ class G2FaceTraining:
             "discriminator": self._critic,
         }
 
-    def _optimizer(self, module: nn.Module, rate: float) -> Adam:
-        return Adam(module.parameters(), lr=rate, betas=self.variant.betas)
+    def _optimizer(self, *groups: tuple[list[nn.Parameter], float]) -> Adam:
+        """Adam over groups of parameters, each with its learning rate after the warm-up."""
+        return Adam(
+            [{"params": parameters, "rate": rate} for parameters, rate in groups],
+            betas=self.variant.betas,
+        )
 
     def step(self, batch: Batch, step: int) -> Mapping[str, float]:
         """One iteration: anonymize, recover, update the discriminator."""
@@ -261,13 +273,15 @@ class G2FaceTraining:
         optimizer.step()
 
     def _set_rates(self, step: int) -> None:
-        settings = self.settings
-        for optimizer, rate in (
-            (self._generator, settings.learning_rate),
-            (self._critic, settings.discriminator_learning_rate),
-        ):
+        for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = rate * settings.rate(step)
+                group["lr"] = group["rate"] * self.settings.rate(step)
+
+
+def _decoder_parameters(network: FusionDecoder) -> list[nn.Parameter]:
+    """The parameters that a plain StyleGAN2 decoder has, too."""
+    added = ("pyramid.", "fusion_mask.", "hiding_injects.")
+    return [p for name, p in network.named_parameters() if not name.startswith(added)]
 
 
 def published(images: Tensor) -> Tensor:
