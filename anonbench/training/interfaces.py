@@ -62,7 +62,8 @@ class Training(Protocol):
                 it, so draw from their global generators only.
 
         Returns:
-            Losses (and whatever else is worth a curve) by name: every step the same names.
+            Losses (and whatever else is worth a curve) by name. Which names there are may depend
+            on the step, but not on the process.
         """
 
     def preview(self, batch: Batch) -> Tensor:

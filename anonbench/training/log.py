@@ -14,11 +14,11 @@ class Gathered(TypedDict):
     """What a log knows between two lines; part of a checkpoint."""
 
     seconds: float
-    count: int
+    counts: dict[str, int]
     sums: dict[str, float]
 
 
-NOTHING: Gathered = {"seconds": 0.0, "count": 0, "sums": {}}
+NOTHING: Gathered = {"seconds": 0.0, "counts": {}, "sums": {}}
 """What a log knows at the beginning."""
 
 
@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self, path: Path, every: int) -> None:
         self._path, self._every = path, every
-        self._count, self._sums = 0, dict[str, float]()
+        self._counts, self._sums = dict[str, int](), dict[str, float]()
         self._began = monotonic()
 
     @property
@@ -42,13 +42,13 @@ class Log:
         """What a checkpoint must hold so that the next line comes out the same."""
         return {
             "seconds": monotonic() - self._began,
-            "count": self._count,
+            "counts": dict(self._counts),
             "sums": dict(self._sums),
         }
 
     def resume(self, step: int, gathered: Gathered) -> None:
         """Go on from a checkpoint: lines past its step are dropped, since they come again."""
-        self._count, self._sums = gathered["count"], dict(gathered["sums"])
+        self._counts, self._sums = dict(gathered["counts"]), dict(gathered["sums"])
         self._began = monotonic() - gathered["seconds"]
         if self._path.is_file():
             lines = self._path.read_text("utf-8").splitlines()
@@ -60,7 +60,7 @@ class Log:
 
         Args:
             step: Completed steps.
-            losses: By name.
+            losses: By name. One that not every step has is averaged over the steps that have it.
 
         Returns:
             Means since the last line, this step among them.
@@ -68,13 +68,13 @@ class Log:
         Raises:
             StoreError: The line cannot be written.
         """
-        self._count += 1
         for name, value in losses.items():
+            self._counts[name] = self._counts.get(name, 0) + 1
             self._sums[name] = self._sums.get(name, 0.0) + value
-        means = {name: total / self._count for name, total in self._sums.items()}
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
         if step % self._every == 0:
             self._write(step, means)
-            self._count, self._sums = 0, {}
+            self._counts, self._sums = {}, {}
         return means
 
     def _write(self, step: int, means: dict[str, float]) -> None:
