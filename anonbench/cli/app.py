@@ -2,7 +2,7 @@
 
 import typer
 
-from anonbench.cli import data, explore, fetch, parity, photos, run, table, test_method, train
+from anonbench.cli import data, explore, fetch, grid, parity, photos, run, table, test_method, train
 
 app = typer.Typer(
     name="anonbench",
@@ -12,5 +12,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (explore, fetch, data, run, photos, table, test_method, parity, train):
+for group in (explore, fetch, data, run, grid, photos, table, test_method, parity, train):
     group.register(app)

@@ -10,6 +10,7 @@ from anonbench.cli.options import AsJson
 from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
+    from anonbench.engine.plan import Job
     from anonbench.engine.run import Outcome
     from anonbench.results.record import Result
 
@@ -54,7 +55,7 @@ DatasetName = Annotated[
 Judges = Annotated[
     str,
     typer.Option(
-        help="Other judges than the suite's. Example: --judge dlib-resnet,fr-feature",
+        help="Other judges than the suite's of their kind. Example: --judge dlib-resnet,fr-feature",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -196,11 +197,11 @@ def run(
         "protocols": _names(protocol, registry.protocols),
         "suite": suite,
         "dataset": dataset,
-        "judges": _split([judge]),
+        "judges": split([judge]),
         "detector": detector,
         "data_root": data_root,
         "output": output,
-        "seeds": _split([seed]),
+        "seeds": split([seed]),
         "limit": limit,
         "channel": channel,
         "presentation": presentation,
@@ -225,12 +226,15 @@ def run(
         raise typer.Exit(max(error.exit_code for error in errors.values()))
 
 
-def _run(options: dict[str, Any]) -> "list[Outcome]":
+def make_jobs(options: dict[str, Any]) -> "list[Job]":
+    """Jobs for options by the names that `RunConfig` gives them.
+
+    Raises:
+        UserError: An option, name, dataset or file is wrong or missing.
+    """
     from pydantic import ValidationError
 
     from anonbench.engine.plan import RunConfig, plan
-    from anonbench.engine.progress import Progress
-    from anonbench.engine.run import run as run_jobs
 
     try:
         config = RunConfig.model_validate(options)
@@ -240,19 +244,28 @@ def _run(options: dict[str, Any]) -> "list[Outcome]":
         raise BadConfig(
             f"--{name} {first['input']}: {first['msg']}.", mend="See: anonbench run --help"
         ) from error
+    return plan(config)
+
+
+def _run(options: dict[str, Any]) -> "list[Outcome]":
+    from anonbench.engine.progress import Progress
+    from anonbench.engine.run import run as run_jobs
+
     try:
-        return run_jobs(plan(config), config, Progress(console.err))
+        jobs = make_jobs(options)
+        return run_jobs(jobs, jobs[0].config, Progress(console.err))
     except KeyboardInterrupt:
         console.err.print("Stopped. The same command continues where it was.")
         raise
 
 
-def _split(values: list[str]) -> tuple[str, ...]:
+def split(values: list[str]) -> tuple[str, ...]:
+    """The names in an option that may be repeated and may hold several, between commas."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
 def _names(values: list[str], known: Any) -> tuple[str, ...]:
-    names = _split(values)
+    names = split(values)
     return tuple(known.names()) if names == ("all",) else names
 
 
@@ -274,7 +287,7 @@ def _show(outcome: "Outcome") -> None:
         state = "computed" if outcome.computed else "already there"
         console.out.print(f"[green]{outcome.result.status}[/] ({state})")
         _show_metrics(outcome.result)
-        if outcome.computed:
+        if outcome.computed and outcome.result.stages:
             _show_stages(outcome.result)
         console.out.print(f"  {outcome.path}", markup=False)
 
@@ -284,9 +297,9 @@ def _show_metrics(result: "Result") -> None:
 
     table = Table("judge", "metric", "value", "std", "95% interval", "n", box=None, padding=(0, 2))
     for metric in result.metrics:
-        value = f"n/a ({metric.reason})" if metric.value is None else f"{metric.value:.4f}"
-        std = "" if metric.std is None else f"{metric.std:.4f}"
-        spans = [f"{i.low:.4f}…{i.high:.4f}" for i in metric.intervals[:1]]
+        value = f"n/a ({metric.reason})" if metric.value is None else _number(metric.value)
+        std = "" if metric.std is None else _number(metric.std)
+        spans = [f"{_number(i.low)}…{_number(i.high)}" for i in metric.intervals[:1]]
         judge = f"{metric.judge} (white-box)" if metric.white_box else metric.judge
         table.add_row(judge, metric.name, value, std, *(spans or [""]), str(metric.n))
     console.out.print(table)
@@ -295,6 +308,11 @@ def _show_metrics(result: "Result") -> None:
     if len(result.warnings) > _SHOWN:
         more = len(result.warnings) - _SHOWN
         console.out.print(f"  ... and {more} more warnings in the result file")
+
+
+def _number(value: float) -> str:
+    """Four decimals, or two digits of a number that would vanish in them."""
+    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
 
 
 def _show_stages(result: "Result") -> None:

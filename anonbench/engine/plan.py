@@ -37,8 +37,8 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    methods: tuple[str, ...]
-    protocols: tuple[str, ...]
+    methods: tuple[str, ...] = Field(min_length=1)
+    protocols: tuple[str, ...] = Field(min_length=1)
     suite: str = "demo"
     dataset: str = ""
     judges: tuple[str, ...] = ()
