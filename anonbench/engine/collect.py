@@ -144,6 +144,9 @@ class _Collector:
     def recover(self, published: Gathered, ids: Ids) -> Gathered:
         """Recover images from published ones."""
         job, label = self._job, f"{self._job.method.name} recovered"
+        images = Published(local(job.setup.channel))
+        if not ids:
+            return Gathered(ids, label, images)
         stage = Recover(
             f"recover with {job.method.name}",
             self._received_key(published),
@@ -157,9 +160,8 @@ class _Collector:
             device=job.config.device,
             seed=job.seed,
         )
-        stored, images = self._executor.run(stage, ids), Published(local(job.setup.channel))
-        look = ids if self._recognised else ()
-        faces = self._find_in(label, images, stored, look) if look else None
+        stored = self._executor.run(stage, ids)
+        faces = self._find_in(label, images, stored, ids) if self._recognised else None
         return Gathered(ids, label, images, stored, faces)
 
     def _received_faces(self, published: Gathered) -> Artefact | None:

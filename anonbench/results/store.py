@@ -1,9 +1,9 @@
 """Result files: written atomically, found by id without reading them, loaded for ever.
 
 A result is `FOLDER/<protocol>/<method and config>-<dataset>-s<seed>-<first 8 of id>.json`; its
-scores stand in `scores/` beside it, one npz per result with keys `judge/array`. A result file
-exists only when it is whole: both files are first written under temporary names and synced, then
-renamed, the JSON last.
+scores stand in `scores/` beside it, one npz per result with keys `judge/array`, or `array` for
+what needed no judge. A result file exists only when it is whole: both files are first written
+under temporary names and synced, then renamed, the JSON last.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def save(result: Result, scores: Mapping[str, Scores], folder: Path) -> Path:
 
     Args:
         result: The record; its `scores` field is set here.
-        scores: Named arrays per judge; empty where nothing was scored.
+        scores: Named arrays per judge, by an empty name those that needed none; empty where
+            nothing was scored.
         folder: The output folder, created where needed.
 
     Returns:
@@ -89,7 +90,9 @@ def _savez(file: IO[bytes], scores: Mapping[str, Scores]) -> None:
     import numpy as np
 
     flat = {
-        f"{judge}/{name}": array for judge, named in scores.items() for name, array in named.items()
+        f"{judge}/{name}" if judge else name: array
+        for judge, named in scores.items()
+        for name, array in named.items()
     }
     pickled = [key for key, array in flat.items() if array.dtype.hasobject]
     if pickled:
@@ -177,7 +180,7 @@ def load_scores(result_path: Path) -> dict[str, Scores]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for key in arrays.files:
-                judge, _, name = key.partition("/")
+                judge, _, name = key.rpartition("/")
                 scores.setdefault(judge, {})[name] = arrays[key]
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise StoreError(
