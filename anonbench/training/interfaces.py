@@ -32,10 +32,14 @@ class Batch:
 class Training(Protocol):
     """One method's training.
 
-    Its constructor passes every module and optimizer through `accelerator.prepare`, and draws
-    initial weights from torch's generator, which the loop has seeded. Whatever changes from step
-    to step and is needed later is a parameter or buffer of a module or the state of an optimizer:
-    nothing else is in a checkpoint. Learning rates and schedules follow from the step.
+    Its constructor puts modules on `accelerator.device`, without a wrapper, and draws initial
+    weights from torch's generator, which the loop has seeded. A step runs networks within
+    `accelerator.autocast()` and gradients by `accelerator.backward`; where there are several
+    processes, the loop sees to it that all optimizers take the mean of their gradients.
+
+    Whatever changes from step to step and is needed later is a parameter or buffer of a module or
+    the state of an optimizer: nothing else is in a checkpoint. Learning rates and schedules follow
+    from the step.
 
     Attributes:
         Settings: Model of the table `[training]` of a configuration.

@@ -32,6 +32,7 @@ from anonbench.training.crops import Crops
 from anonbench.training.ema import Ema
 from anonbench.training.interfaces import Training
 from anonbench.training.log import NOTHING, Log
+from anonbench.training.parallel import align, average_gradients
 from anonbench.training.sampling import Sampler, Stream, derived_seed, fingerprint
 from anonbench.training.settings import Config
 
@@ -84,9 +85,7 @@ class Loop:
         self._config, self._run, self._crops = config, config.run, fingerprint(crops)
         here, processes = accelerator.process_index, accelerator.num_processes
         self._sampler = Sampler(crops, self._run.batch, self._run.seed, here, processes)
-        self._modules: dict[str, nn.Module] = {
-            name: accelerator.unwrap_model(module) for name, module in training.modules.items()
-        }
+        self._modules = dict(training.modules)
         self._ema = Ema(self._modules, self._run.ema, self._run.ema_start)
         self._log = Log(folder / "log.jsonl", self._run.log_every)
         self._checkpoints = Checkpoints(folder / "checkpoints")
@@ -101,6 +100,8 @@ class Loop:
         """
         if state is not None:
             self._restore(state)
+        for optimizer in self._training.optimizers.values():
+            average_gradients(optimizer, self._accelerator)
         if self._accelerator.is_main_process:
             self._sweep()
             self._log.resume(self._step, state["log"] if state else NOTHING)
@@ -117,10 +118,13 @@ class Loop:
             StoreError: Something cannot be written.
         """
         stopped = False
+        align(self._modules.values(), self._accelerator)
         while self._step < self._run.steps and not stopped:
             losses, stopped = self._agreed(self._advance(), stop())
             self._step += 1
             self._refuse([f"{k} = {v}" for k, v in losses.items() if not isfinite(v)])
+            if self._step == 1:  # in which a method may have fitted what it stands on
+                align(self._modules.values(), self._accelerator)
             self._ema.update(self._step)
             if self._accelerator.is_main_process:
                 watch(self._step, self._log.add(self._step, losses))

@@ -92,6 +92,7 @@ def test_sample_grids_show_the_same_originals_every_time(run, tmp_path: Path) ->
     assert first.shape == (7 * SIZE, 3 * SIZE, 3)
     assert (first[:, :SIZE] == second[:, :SIZE]).all()
     assert (first[:, SIZE : 2 * SIZE] != second[:, SIZE : 2 * SIZE]).any()
+    assert (first[:, 2 * SIZE :] == second[:, 2 * SIZE :]).all(), "what is drawn is drawn alike"
     images = np.fromfile(tmp_path / "crops" / "images.u8", np.uint8).reshape(7, SIZE, SIZE, 3)
     shown = first[:, :SIZE].reshape(7, SIZE, SIZE, 3)
     assert sorted(map(bytes, images)) == sorted(map(bytes, shown)), "no flips, no loss"

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import toybench
-from toybench.training import SIGNAL
+from toybench.training import SIGNAL, WEIGHTS
 from training_world import METHOD, checkpoint_names, trace_of
 from typer.testing import CliRunner
 
@@ -78,7 +79,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(arguments, tmp_path: Path
 
 def test_two_processes_share_the_work(arguments, tmp_path: Path) -> None:
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    both = in_a_process(*launch, "-m", "anonbench", *arguments("two"))
+    command = (*launch, "-m", "anonbench", *arguments("two"))
+    both = in_a_process(*command, **{WEIGHTS: str(tmp_path)})
     assert both.returncode == 0, both.stderr
     assert both.stdout == f"{tmp_path / 'two' / 'checkpoints' / 'step-00000012.pt'}\n"
     CliRunner().invoke(app, arguments("one"))
@@ -87,6 +89,10 @@ def test_two_processes_share_the_work(arguments, tmp_path: Path) -> None:
     assert two != one, "each process normalises its own half"
     for (_, ours), (_, theirs) in zip(two, one, strict=True):
         assert ours["l1"] == pytest.approx(theirs["l1"], rel=0.05)
+    first, second = (torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in range(2))
+    for module, parameters in first.items():
+        for name, parameter in parameters.items():
+            assert torch.equal(parameter, second[module][name]), f"{module}.{name}"
 
 
 def test_help_has_an_example_for_every_option() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -15,6 +16,9 @@ from anonbench.training.interfaces import Batch
 
 SIGNAL = "TOYBENCH_SIGNAL"
 """Environment variable `STEP:NUMBER`: a signal that the process gets in the middle of a step."""
+
+WEIGHTS = "TOYBENCH_WEIGHTS"
+"""Environment variable: folder to which every process writes its parameters when it exports."""
 
 
 class TintTraining:
@@ -32,14 +36,13 @@ class TintTraining:
             nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 1)
         )
         critic = nn.Conv2d(3, 1, 4, stride=4)
-        rate = settings.learning_rate
         self.modules: Mapping[str, nn.Module] = {
-            "painter": accelerator.prepare(painter),
-            "critic": accelerator.prepare(critic),
+            "painter": painter.to(accelerator.device),
+            "critic": critic.to(accelerator.device),
         }
         self.optimizers = {
-            "painter": accelerator.prepare(Adam(painter.parameters(), rate)),
-            "critic": accelerator.prepare(Adam(critic.parameters(), rate)),
+            name: Adam(module.parameters(), settings.learning_rate)
+            for name, module in self.modules.items()
         }
 
     def step(self, batch: Batch, step: int) -> Mapping[str, float]:
@@ -66,8 +69,10 @@ class TintTraining:
         painter = self.modules["painter"].eval()
         painted = painter(batch.images)
         painter.train()
-        return torch.stack([batch.images, painted, batch.images], dim=1)
+        return torch.stack([batch.images, painted, torch.rand_like(painted)], dim=1)
 
     def export(self) -> Mapping[str, Tensor]:
-        painter = self._accelerator.unwrap_model(self.modules["painter"])
-        return {f"painter.{key}": tensor for key, tensor in painter.state_dict().items()}
+        if folder := os.environ.get(WEIGHTS):
+            parameters = {k: dict(m.named_parameters()) for k, m in self.modules.items()}
+            torch.save(parameters, Path(folder) / f"{self._accelerator.process_index}.pt")
+        return {f"painter.{k}": v for k, v in self.modules["painter"].state_dict().items()}
