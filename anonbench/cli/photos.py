@@ -22,8 +22,8 @@ _COUNTED: "dict[Status, str]" = {
     "failed": "failed",
 }
 
-_ENOUGH = 0.9999
-"""Share of a crop that a photo must hold for the crop to be called exact."""
+_ENOUGH = 0.995
+"""Share of a crop below which a photo holds too little of it."""
 
 MethodName = Annotated[
     str,
@@ -205,7 +205,8 @@ def _report(method: str, outcomes: "Iterator[Outcome]", remark: str, as_json: bo
         console.print_json({"method": method, "remark": remark, "counts": counts, "photos": rows})
     else:
         parts = [f"{counts[state]} {word}" for state, word in _COUNTED.items() if counts[state]]
-        console.out.print(f"{len(seen)} photos: {', '.join(parts)}.")
+        photos = "1 photo" if len(seen) == 1 else f"{len(seen)} photos"
+        console.out.print(f"{photos}: {', '.join(parts)}.")
     if not counts["done"]:
         raise typer.Exit(1)
 
@@ -228,7 +229,7 @@ def _show(outcome: "Outcome") -> None:
 
 
 def _details(outcome: "Outcome") -> Iterator[str]:
-    shares = ", ".join(f"{share:.1%}" for share in outcome.kept)
+    shares = ", ".join(f"{share:.2%}" for share in outcome.kept)
     if outcome.source == "sidecar":
         yield "recovered from the sidecar, exact"
     elif outcome.source == "photo":
@@ -237,7 +238,7 @@ def _details(outcome: "Outcome") -> Iterator[str]:
         yield f"of its crops the photo holds exactly: {shares}"
         if min(outcome.kept) < _ENOUGH and not outcome.sidecar:
             yield (
-                "a face below 100% is too small, overlapped by another or cut by the border, "
+                "a face far below 100% is too small, overlapped by another or cut by the border, "
                 "and hard or impossible to recover; --sidecar keeps it exact"
             )
     if outcome.sidecar:

@@ -132,10 +132,11 @@ class Recoverer:
         self.machine.prepare(card.weights)
         here, there = method_ref(card), record.method
         if (here.version, here.weights) != (there.version, there.weights):
+            names = sorted(dict(here.weights.items() ^ there.weights.items()))
             raise BadImage(
                 f"{photo} was made with another version of {card.name} or with other weights.",
-                why=f"Version {there.version} then, {here.version} here; weights {there.weights} "
-                f"then, {here.weights} here. Others would show somebody else.",
+                why=f"Version {there.version} then, {here.version} here; weights that differ: "
+                f"{', '.join(names) or 'none'}. Others would show somebody else.",
                 mend="Use the anonbench, and the weights, that it was made with.",
             )
         if record.template != card.template:
