@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from training_world import (
 )
 
 from anonbench.errors import BadConfig, BadData, Diverged
+from anonbench.training import run as training_run
 from anonbench.training.loop import Outcome
 from anonbench.training.run import make_accelerator, train
 from anonbench.training.settings import Run, load_config
@@ -262,6 +265,20 @@ def test_autocast_is_to_what_was_asked_for(fresh_accelerate, precision, dtype) -
     with accelerator.autocast():
         assert net(torch.ones(1, 3, 8, 8)).dtype == dtype
     assert net.weight.dtype == torch.float32
+
+
+def test_an_accelerator_that_would_not_do_it_is_refused(monkeypatch) -> None:
+    found = {"device": torch.device("cpu"), "autocast": nullcontext, "num_processes": 2}
+    monkeypatch.setattr(
+        training_run, "Accelerator", lambda cpu, mixed_precision: SimpleNamespace(**found)
+    )
+    with pytest.raises(BadConfig, match=r"run\.precision = 'bf16' cannot be had on cpu"):
+        make_accelerator("cpu", Run(steps=1, batch=2, precision="bf16"))
+    with pytest.raises(BadConfig, match=r"run\.batch = 3 cannot be shared by 2 processes"):
+        make_accelerator("cpu", Run(steps=1, batch=3))
+    found["device"] = torch.device("cuda")
+    with pytest.raises(BadConfig, match="'cpu' is wanted, but accelerate takes 'cuda'"):
+        make_accelerator("cpu", Run(steps=1, batch=2))
 
 
 def test_bf16_trains_and_differs_from_fp32(fresh_accelerate, run, tmp_path: Path) -> None:
