@@ -1,12 +1,14 @@
 """Aligned face crops as training data: found once, stored beside the run, read by index."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,16 @@ from pydantic import BaseModel, ConfigDict
 from anonbench.data import open_dataset
 from anonbench.data.align import map_face, most_central, template
 from anonbench.engine import models
-from anonbench.errors import BadData, BadImage
+from anonbench.errors import BadData, BadImage, StoreError
 from anonbench.files import atomic_write, private_folder
 from anonbench.interfaces import Dataset, DatasetCard
 from anonbench.registry import judges
 
 DETECTOR = "dlib-hog"
 INDEX, IMAGES, POINTS = "index.json", "images.u8", "points.f32"
+_CHUNK = 32  # images that a process takes at a time
+_REPORTED = 1000  # images between two lines of the log
+_LOG = logging.getLogger(__name__)
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -60,8 +65,8 @@ class Crops:
         failed: Reason per image that is not among them.
     """
 
-    images: NDArray[np.uint8]
-    points: NDArray[np.float32]
+    images: Pixels
+    points: Points
     repeat: NDArray[np.int64]
     ids: tuple[str, ...]
     failed: dict[str, str]
@@ -93,6 +98,7 @@ def load_crops(
 
     Raises:
         BadData: A source is missing, or not one face was found.
+        StoreError: The disk is full or cannot be written.
     """
     wanted = {
         "sources": [source.model_dump() for source in sources],
@@ -103,8 +109,8 @@ def load_crops(
     if not index.is_file() or json.loads(index.read_text("utf-8"))["of"] != wanted:
         private_folder(folder)
         index.unlink(missing_ok=True)
-        found = _find(sources, data_root, template_name, folder) | {"of": wanted}
-        atomic_write(index, lambda path: path.write_text(json.dumps(found), "utf-8") and None)
+        found = {"of": wanted, **_find(sources, data_root, template_name, folder)}
+        atomic_write(index, lambda path: path.write_text(json.dumps(found), "utf-8"))
     facts = json.loads(index.read_text("utf-8"))
     size, ids = template(template_name).size, tuple(facts["ids"])
     images = np.memmap(folder / IMAGES, np.uint8, "r", shape=(len(ids), size, size, 3))
@@ -120,8 +126,10 @@ def _find(
     ids: list[str] = []
     repeat: list[int] = []
     failed: dict[str, str] = {}
-    with (folder / IMAGES).open("wb") as images, (folder / POINTS).open("wb") as points:
-        for task, found in zip(tasks, _in_parallel(tasks), strict=True):
+    with _written(folder / IMAGES) as images, _written(folder / POINTS) as points:
+        for number, (task, found) in enumerate(zip(tasks, _in_parallel(tasks), strict=True)):
+            if number % _REPORTED == 0:
+                _LOG.info("finding faces, image %d of %d", number, len(tasks))
             if isinstance(found, str):
                 failed[task.name] = found
                 continue
@@ -129,9 +137,19 @@ def _find(
             points.write(found[1].tobytes())
             ids.append(task.name)
             repeat.append(task.source.repeat)
+    _LOG.info("%d faces; %d images without", len(ids), len(failed))
     if not ids:
         raise BadData(f"No face was found in {len(tasks)} images below {data_root}.")
     return {"ids": ids, "repeat": repeat, "failed": failed}
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _tasks(source: Source, data_root: Path, template_name: str) -> list[_Task]:
@@ -154,7 +172,7 @@ def _chosen(dataset: Dataset, people: Literal["all", "unpaired"]) -> list[str]:
 
 def _in_parallel(tasks: Sequence[_Task]) -> Iterator[tuple[Pixels, Points] | str]:
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_one, tasks, chunksize=32)
+        yield from pool.map(_one, tasks, chunksize=_CHUNK)
 
 
 def _one(task: _Task) -> tuple[Pixels, Points] | str:

@@ -199,13 +199,22 @@ def _official(
         path = weights.path("g2face")
         networks = G2FaceNetworks()
         networks.load(_by_entry(load_file(path)), source=str(path))
+    identity, geometry = load_official_priors()
+    if _steered(networks, Architecture().geometry):
+        return networks, identity, geometry
+    return networks, identity, NoGeometry()
+
+
+def load_official_priors() -> tuple[ArcFaceIdentity, D3dfrGeometry]:
+    """ArcFace and Deep3DFaceRecon's regressor, with their authors' weights.
+
+    Raises:
+        MissingArtefact: They are not on this machine.
+    """
     recogniser, regressor = IResNet(50), D3dfr()
     for net, name in ((recogniser, "arcface-r50-ms1mv3"), (regressor, "d3dfr")):
         load_state(net, load_file(weights.path(name)), source=str(weights.path(name)))
-    identity = ArcFaceIdentity(recogniser)
-    if _steered(networks, Architecture().geometry):
-        return networks, identity, D3dfrGeometry(regressor)
-    return networks, identity, NoGeometry()
+    return ArcFaceIdentity(recogniser), D3dfrGeometry(regressor)
 
 
 def _steered(networks: G2FaceNetworks, size: int) -> bool:

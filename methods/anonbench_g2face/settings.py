@@ -1,15 +1,36 @@
 """What the training of G²Face can be told: table `[training]` of its configuration."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.stylegan2 import Sizes
-from anonbench_g2face.config import CODE, Variant
+from anonbench_g2face.ablations import ABLATIONS
+from anonbench_g2face.config import CODE, PRESETS, Variant
 
-Schedule = float | tuple[tuple[int, float], ...]
+_Points = tuple[tuple[int, float], ...]
+
+
+def _ordered(points: _Points) -> _Points:
+    steps = [step for step, _ in points]
+    if steps != sorted(set(steps)):
+        raise ValueError("the steps of a schedule must rise")
+    return points
+
+
+def _by_name(variant: Any) -> Any:
+    """A variant for its name; whatever else is given is left to pydantic."""
+    if not isinstance(variant, str):
+        return variant
+    named = PRESETS | ABLATIONS
+    if variant not in named:
+        raise ValueError(f"'{variant}' is none of {', '.join(named)}")
+    return named[variant]
+
+
+Schedule = float | Annotated[_Points, Field(min_length=1), AfterValidator(_ordered)]
 """A number, or (step, number) pairs in order, between which it changes linearly."""
 
 
@@ -20,7 +41,7 @@ def at(schedule: Schedule, step: int) -> float:
     (_, value), *_ = schedule
     for (start, low), (end, high) in pairwise(schedule):
         if step >= start:
-            value = low + (high - low) * min(1.0, (step - start) / max(1, end - start))
+            value = low + (high - low) * min(1.0, (step - start) / (end - start))
     return value
 
 
@@ -69,7 +90,8 @@ class Settings(_Table):
         mapper_rate: Learning rate of the style mappers relative to the new parts'.
         encoder_norm: Instance normalisation in the face encoder.
         extractor_width: Channels of the password extractor.
-        variant: The reading of the article.
+        variant: The reading of the article: a table, or the name of a preset (`code`, `paper`) or
+            of a row of Table VI (`GENP+IFF`), which is the code's reading without the other parts.
         weights: Of the losses.
         learning_rate: Of new parts.
         prior_learning_rate: Of the StyleGAN2 decoder, which the published method starts from
@@ -81,7 +103,14 @@ class Settings(_Table):
         clip: Longest gradient of an update, 0 for any.
         r1_every: Steps between gradient penalties.
         lpips: Trunk of the perceptual loss.
+        quantized: Show extractor and recovery the anonymized images at 8 bits, as they would be
+            published; neither article nor code does.
+        extractor_noise: Standard deviation of ε in Eq. 21, noise on images in [-1, 1] before the
+            extractor; the article gives no number, the authors' code has 0.01.
+        ada_target: Of the adaptive augmentation of what the discriminator sees, 0 for none.
         swapped: Share of a batch that is taught by face swaps.
+        blinded: Share of those whose faces the networks do not get to see, so that there is nothing
+            to copy; nor can such a face be recovered.
         candidates: Donors among which the one with the most similar landmarks is taken.
         disturbed: Show the recogniser a slightly moved, recoloured copy of anonymized images.
         fit_steps: Steps of fitting the demo's landmark prior.
@@ -96,7 +125,7 @@ class Settings(_Table):
     mapper_rate: float = 0.01
     encoder_norm: bool = True
     extractor_width: int = 128
-    variant: Variant = CODE
+    variant: Annotated[Variant, BeforeValidator(_by_name)] = CODE
     weights: Weights = Weights()
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     prior_learning_rate: Annotated[float, Field(gt=0)] = 1e-4
@@ -107,7 +136,11 @@ class Settings(_Table):
     clip: float = 0.0
     r1_every: int = 16
     lpips: Literal["alex", "vgg"] = "vgg"
+    quantized: bool = True
+    extractor_noise: Annotated[float, Field(ge=0)] = 0.0
+    ada_target: Annotated[float, Field(ge=0, lt=1)] = 0.0
     swapped: Schedule = 0.0
+    blinded: Schedule = 0.0
     candidates: int = 64
     disturbed: bool = False
     fit_steps: int = 800
@@ -117,12 +150,12 @@ class Settings(_Table):
 
         Args:
             identity: Floats of the recogniser's embedding.
-            geometry: Coefficients that steer the decoder.
+            geometry: Coefficients that steer the decoder, where the variant has the prior.
         """
         return Architecture(
             sizes=Sizes(self.image, self.style, self.channel_base, self.channel_max),
             identity=identity,
-            geometry=geometry,
+            geometry=geometry if self.variant.geometric_prior else 0,
             rows=self.rows,
             mapper_rate=self.mapper_rate,
             encoder_norm=self.encoder_norm,

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonbench.training.crops import Crops
+from anonbench_g2face.views import signed
 
 # iBUG landmarks: jaw line, and the brows from the image's left to its right.
 _JAW, _BROWS = slice(0, 17), slice(17, 27)
@@ -23,6 +24,7 @@ _SHRUNK = 0.94  # of the face region about its centre, so that blending stays in
 _SOFT = 0.025  # of the blending, in sides of the image
 _STIFFNESS = 1e-3  # of the spline: landmarks are read with errors
 _COARSE = 2  # the spline is evaluated on every second pixel
+_FACE = ((30 / 128, 114 / 128), (22 / 128, 106 / 128))  # rows and columns, in sides of the image
 _CONTRAST = (0.7, 1.4)  # by how much a donor's contrast may be changed
 
 
@@ -45,8 +47,8 @@ def swap(originals: Tensor, points: Tensor, donors: Tensor, donor_points: Tensor
 
 def face_regions(points: Tensor, size: int) -> Tensor:
     """Soft masks `[B, 1, S, S]` in `[0, 1]` of faces from jaw to forehead."""
-    masks = []
-    for face in points.cpu().numpy():
+    masks = np.zeros((len(points), size, size), np.float32)
+    for face, blurred in zip(points.cpu().numpy(), masks, strict=True):
         brows = face[_BROWS]
         up = (brows.mean(axis=0) - face[8]) * _RAISED
         outline = np.concatenate([face[_JAW], (brows + up)[::-1]])
@@ -54,8 +56,24 @@ def face_regions(points: Tensor, size: int) -> Tensor:
         outline = centre + (outline - centre) * _SHRUNK
         mask = Image.new("L", (size, size))
         ImageDraw.Draw(mask).polygon([tuple(map(float, p)) for p in outline], fill=255)
-        masks.append(np.asarray(mask.filter(ImageFilter.GaussianBlur(_SOFT * size))))
-    return torch.from_numpy(np.stack(masks)).to(points.device)[:, None].float() / 255
+        blurred[:] = np.asarray(mask.filter(ImageFilter.GaussianBlur(_SOFT * size)))
+    return torch.from_numpy(masks).to(points.device)[:, None] / 255
+
+
+def without_faces(images: Tensor, points: Tensor) -> Tensor:
+    """Images `[B, 3, S, S]` in whose face regions only 4 x 4 colours of the image are left."""
+    size = images.shape[-1]
+    colours = functional.avg_pool2d(images, size // 4)
+    blurred = functional.interpolate(colours, (size, size), mode="bilinear", align_corners=False)
+    return torch.lerp(images, blurred, face_regions(points, size))
+
+
+def enlarged(images: Tensor) -> Tensor:
+    """The faces in aligned crops `[B, 3, S, S]`, enlarged to their size."""
+    size = images.shape[-1]
+    rows, columns = (slice(round(a * size), round(b * size)) for a, b in _FACE)
+    shape = (size, size)
+    return functional.interpolate(images[:, :, rows, columns], shape, mode="bilinear")
 
 
 def _match_colours(donors: Tensor, originals: Tensor, mask: Tensor) -> Tensor:
@@ -144,6 +162,5 @@ class Donors:
         apart = (there - points.cpu()[:, None]).square().sum(dim=(2, 3))
         apart[apart == 0] = torch.inf  # a face is no donor of its own
         best = drawn[np.arange(len(drawn)), apart.argmin(dim=1).numpy()]
-        images = torch.from_numpy(self._crops.images[best]).permute(0, 3, 1, 2).float()
         found = torch.from_numpy(self._crops.points[best])
-        return (images / 127.5 - 1).to(points.device), found.to(points.device)
+        return signed(self._crops.images[best]).to(points.device), found.to(points.device)

@@ -3,11 +3,16 @@
 Each step anonymizes a batch under dummy identities, reads the hidden bits back from what would be
 published, and recovers the originals. The demo adds teachers in the form of face swaps
 (`anonbench_g2face.swaps`), which the published method does not need.
+
+Of several processes, each computes on its part of the batch, and the loop averages gradients. Batch
+statistics (f_dummy, E_p) are those of a process's part, as in the authors' code; checkpoints hold
+the running ones of the first process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from accelerate import Accelerator
@@ -16,18 +21,27 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
-from anonbench.nets.fusion import FusionDecoder
 from anonbench.nets.lpips import Lpips
 from anonbench.nets.stylegan2 import draw_noise
 from anonbench.training import losses
+from anonbench.training.ada import AdaptiveAugmentation
 from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
+from anonbench_g2face.checkpoints import bundle
 from anonbench_g2face.networks import G2FaceNetworks, discriminator
 from anonbench_g2face.settings import Settings, at
-from anonbench_g2face.swaps import Donors, face_regions, swap
-from anonbench_g2face.training_priors import build_priors
+from anonbench_g2face.swaps import Donors, enlarged, face_regions, swap, without_faces
+from anonbench_g2face.training_priors import (
+    Priors,
+    load_priors,
+    prior_parameters,
+    start_from_stylegan2,
+)
+from anonbench_g2face.views import disturbed, published
 
 Losses = dict[str, Tensor]
+Kind = Literal["anonymized", "recovered"]
+_AROUND = 1.5  # weight of a swap's surroundings relative to its face
 _Settings = Settings  # by which the class can still name it, having an attribute `Settings`
 
 
@@ -43,6 +57,8 @@ class _Drawn:
         dummy: The identities to give them `[B, n]`.
         bits: What to hide `[B, n, 32]`.
         swaps: Teachers `[K, 3, S, S]` of the first K images.
+        shown: What the networks get to see of the originals: of the first, no faces.
+        blind: How many these are.
     """
 
     images: Tensor
@@ -52,6 +68,8 @@ class _Drawn:
     dummy: Tensor
     bits: Tensor
     swaps: Tensor
+    shown: Tensor
+    blind: int
 
 
 class G2FaceTraining:
@@ -59,45 +77,67 @@ class G2FaceTraining:
 
     Args:
         settings: What to train and how.
-        accelerator: Places networks and optimizers on devices.
+        accelerator: Says on which device, and joins the processes.
         crops: The training data.
+        priors: In place of those that the settings name.
+
+    Raises:
+        MissingArtefact: Weights that it starts from are not on this machine.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
 
-    def __init__(self, settings: _Settings, accelerator: Accelerator, crops: Crops) -> None:
+    def __init__(
+        self,
+        settings: _Settings,
+        accelerator: Accelerator,
+        crops: Crops,
+        priors: Priors | None = None,
+    ) -> None:
         self.settings, self.variant, self._accelerator = settings, settings.variant, accelerator
-        self.priors = build_priors(settings).to(accelerator.device)
+        device = accelerator.device
+        self.priors = (priors or load_priors(settings)).to(device)
         architecture = settings.architecture(self.priors.identity_size, self.priors.geometry_size)
-        self.networks = G2FaceNetworks(architecture).to(accelerator.device)
-        self.discriminator = discriminator(architecture).to(accelerator.device)
-        self._lpips = Lpips.load(settings.lpips).to(accelerator.device)
+        self.networks = G2FaceNetworks(architecture).to(device)
+        self.discriminator = discriminator(architecture).to(device)
+        if self.variant.generative_prior:
+            start_from_stylegan2(self.networks.anonymous_net)
+        self._lpips = Lpips.load(settings.lpips).to(device)
+        self._ada = AdaptiveAugmentation(settings.ada_target).to(device)
         self._crops, self._donors = crops, Donors(crops, settings.candidates)
-        decoder = _decoder_parameters(self.networks.anonymous_net)
+        self._generator, self._critic = self._optimizers()
+
+    def _optimizers(self) -> tuple[Adam, Adam]:
+        settings, decoder = self.settings, prior_parameters(self.networks.anonymous_net)
         known = set(map(id, decoder))
         new = [p for p in self.networks.parameters() if id(p) not in known]
-        self._generator = self._optimizer(
-            (new, settings.learning_rate), (decoder, settings.prior_learning_rate)
+        critic = list(self.discriminator.parameters())
+        return (
+            self._adam((new, settings.learning_rate), (decoder, settings.prior_learning_rate)),
+            self._adam((critic, settings.discriminator_learning_rate)),
         )
-        self._critic = self._optimizer(
-            (list(self.discriminator.parameters()), settings.discriminator_learning_rate)
-        )
-        self.modules: Mapping[str, nn.Module] = {
-            "networks": self.networks,
-            "discriminator": self.discriminator,
-            "priors": self.priors,
-        }
-        self.optimizers: Mapping[str, Optimizer] = {
-            "generator": self._generator,
-            "discriminator": self._critic,
-        }
 
-    def _optimizer(self, *groups: tuple[list[nn.Parameter], float]) -> Adam:
+    def _adam(self, *groups: tuple[list[nn.Parameter], float]) -> Adam:
         """Adam over groups of parameters, each with its learning rate after the warm-up."""
         return Adam(
             [{"params": parameters, "rate": rate} for parameters, rate in groups],
             betas=self.variant.betas,
         )
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """What a checkpoint holds; priors only if they were fitted in training."""
+        modules = {"networks": self.networks, "discriminator": self.discriminator}
+        if self.priors.parts:
+            modules["priors"] = self.priors
+        if self.settings.ada_target:
+            modules["ada"] = self._ada
+        return modules
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Of the networks and of the discriminator."""
+        return {"generator": self._generator, "discriminator": self._critic}
 
     def step(self, batch: Batch, step: int) -> Mapping[str, float]:
         """One iteration: anonymize, recover, update the discriminator."""
@@ -110,42 +150,46 @@ class G2FaceTraining:
         if not self.variant.joint:
             self._update(self._generator, total)
             anonymized = anonymized.detach()
-        recovered, of_recovery = self._recover(drawn, published(anonymized), step)
+        recovered, of_recovery = self._recover(drawn, self._public(anonymized), step)
         weighted = self._weighted(of_recovery, step)
         self._update(self._generator, total + weighted if self.variant.joint else weighted)
-        fakes = torch.cat(self._fakes(anonymized.detach(), recovered.detach(), step))
         values |= {f"recovered {name}": value for name, value in of_recovery.items()}
-        values |= self._discriminate(drawn.images, fakes, step)
+        kinds: dict[Kind, Tensor] = {"anonymized": anonymized, "recovered": recovered}
+        fakes = [images.detach() for kind, images in kinds.items() if self._seen(kind, step)]
+        if fakes:
+            values |= self._discriminate(drawn.images, torch.cat(fakes), step)
         return {name: float(value.detach()) for name, value in values.items()}
 
     def _draw(self, batch: Batch, step: int) -> _Drawn:
         images = batch.images * 2 - 1
-        count, length = len(images), self.priors.identity_size
-        swapped = round(at(self.settings.swapped, step) * count)
+        swapped = round(at(self.settings.swapped, step) * len(images))
+        blind = round(at(self.settings.blinded, step) * swapped)
         with torch.no_grad():
             identity = self.priors.embed(images)
             donors = self._donors.draw(batch.points[:swapped])
             swaps = swap(images[:swapped], batch.points[:swapped], *donors)
-            taught = self.priors.embed(swaps) if swapped else identity[:0]
-            hidden = identity if self.variant.hides == "identity" else torch.randn_like(identity)
+            taught = self.priors.embed(swaps)
+            bits = _password(self.variant.hides, identity)
             coefficients = self.priors.coefficients(images)
-        dummy = self.networks.map_2_id(torch.randn(count, length, device=images.device))
+        dummy = self.networks.map_2_id(torch.randn(identity.shape, device=images.device))
         return _Drawn(
             images,
             batch.points,
             identity,
             coefficients,
             torch.cat([taught, dummy[swapped:]]),
-            floats_to_bits(hidden),
+            bits,
             swaps,
+            torch.cat([without_faces(images[:blind], batch.points[:blind]), images[blind:]]),
+            blind,
         )
 
     def _anonymize(self, drawn: _Drawn, step: int) -> tuple[Tensor, Losses]:
         """Anonymized images, before they are published, and the terms of Eq. 22."""
-        output = self._render(drawn.images, drawn.dummy, drawn.coefficients, drawn.bits)
-        shown = _disturbed(output) if self.settings.disturbed else output
+        output = self._render(drawn.shown, drawn.dummy, drawn.coefficients, drawn.bits)
+        shown = disturbed(output) if self.settings.disturbed else output
+        logits = self._extract(output)
         with self._accelerator.autocast():
-            logits = self.networks.hiding_extractor(published(output))
             found = self.priors.embed(shown)
         towards = losses.cosine_towards(found, drawn.dummy)
         away = losses.cosine_away(found, drawn.identity)
@@ -155,109 +199,139 @@ class G2FaceTraining:
             "geometry": self._geometry(drawn.coefficients, output),
             "hiding": losses.hiding_loss(logits, drawn.bits),
         }
-        values |= self._taught(drawn, output)
+        values |= self._taught(drawn, output, step)
         if self.variant.anonymized_reconstruction:
             values["reconstruction"] = self._reconstruction(output, drawn.images)
-        if self._seen(step, "anonymized"):
-            values["adversarial"] = self._fooling(output)
+        if self._fools("anonymized", step):
+            values["adversarial"] = losses.generator_loss(self._judged(output))
         with torch.no_grad():
             values["bit errors"] = (logits_to_bits(logits) != drawn.bits).float().mean()
             values["cosine"] = functional.cosine_similarity(found, drawn.identity).mean()
         return output, values
 
-    def _taught(self, drawn: _Drawn, output: Tensor) -> Losses:
+    def _taught(self, drawn: _Drawn, output: Tensor, step: int) -> Losses:
         """What the swaps say about the first images, and the surroundings about the others."""
         count, values = len(drawn.swaps), {}
+        faces = face_regions(drawn.points, output.shape[-1])
         if count:
-            values["swap"] = self._reconstruction(output[:count], drawn.swaps)
-        if count < len(output):
-            around = 1 - face_regions(drawn.points[count:], output.shape[-1])
-            difference = (output[count:] - drawn.images[count:]).abs() * around
-            values["background"] = difference.sum() / (3 * around.sum())
+            values["swap"] = self._apart(output[:count], drawn.swaps, faces[:count])
+        if count < len(output) and at(self.settings.weights.background, step):
+            difference = (output[count:] - drawn.images[count:]).abs()
+            values["background"] = _mean_where(1 - faces[count:], difference)
         return values
+
+    def _apart(self, output: Tensor, swaps: Tensor, faces: Tensor) -> Tensor:
+        """L1 of faces and, as another mean, around them; LPIPS of the faces enlarged."""
+        difference = (output - swaps).abs()
+        inside, around = _mean_where(faces, difference), _mean_where(1 - faces, difference)
+        perceptual = self._perceptual(enlarged(output), enlarged(swaps))
+        return inside + _AROUND * around + perceptual
 
     def _recover(self, drawn: _Drawn, image: Tensor, step: int) -> tuple[Tensor, Losses]:
         """Recovered images and the terms of Eq. 23."""
         identity = drawn.identity
         with torch.no_grad():
             coefficients = self.priors.coefficients(image)
-            bits = drawn.bits
             if self.variant.recovery_from == "extracted":
                 extracted = logits_to_bits(self.networks.hiding_extractor(image))
                 identity = bits_to_floats(extracted, self.variant.guard)
-            if self.variant.recovery_hides == "random":
-                bits = floats_to_bits(torch.randn_like(identity))
+            bits = _password(self.variant.recovery_hides, drawn.identity)
         output = self._render(image, identity, coefficients, bits)
         with self._accelerator.autocast():
             found = self.priors.embed(output)
+        had_faces = slice(drawn.blind, None)
         values = {
-            "reconstruction": self._reconstruction(output, drawn.images),
-            "identity": losses.cosine_towards(found, drawn.identity),
+            "reconstruction": self._reconstruction(output[had_faces], drawn.images[had_faces]),
+            "identity": losses.cosine_towards(found[had_faces], drawn.identity[had_faces]),
             "geometry": self._geometry(drawn.coefficients, output),
         }
         if at(self.settings.weights.recovered_hiding, step):
-            with self._accelerator.autocast():
-                logits = self.networks.hiding_extractor(output)
-            values["recovered_hiding"] = losses.hiding_loss(logits, bits)
-        if self._seen(step, "recovered"):
-            values["adversarial"] = self._fooling(output)
+            values["recovered_hiding"] = losses.hiding_loss(self._extract(output), bits)
+        if self._fools("recovered", step):
+            values["adversarial"] = losses.generator_loss(self._judged(output))
         with torch.no_grad():
-            error = (output.clamp(-1, 1) - drawn.images).square().flatten(1).mean(dim=1)
+            error = (output.clamp(-1, 1) - drawn.images)[had_faces].square().flatten(1).mean(dim=1)
             values["psnr"] = (10 * torch.log10(4 / error)).mean()
         return output, values
 
     def _render(
         self, images: Tensor, identity: Tensor, coefficients: Tensor, bits: Tensor
     ) -> Tensor:
-        sizes = self.networks.architecture.sizes
-        noise = draw_noise(sizes, [torch.default_generator] * len(images))
+        architecture = self.networks.architecture
+        noise = draw_noise(architecture.sizes, [torch.default_generator] * len(images))
         noise = [maps.to(images.device) for maps in noise]
+        steering = self.priors.steering(coefficients)[:, : architecture.geometry]
         with self._accelerator.autocast():
-            wplus = self.networks.style_mlp(identity, self.priors.steering(coefficients))
+            wplus = self.networks.style_mlp(identity, steering)
             output: Tensor = self.networks.anonymous_net(images, wplus, bits, noise)
         return output.float()
 
+    def _public(self, images: Tensor) -> Tensor:
+        """Images as those get them who extract and recover."""
+        return published(images) if self.settings.quantized else images
+
+    def _extract(self, images: Tensor) -> Tensor:
+        """Logits of the bits in images, under the noise of Eq. 21."""
+        seen, noise = self._public(images), self.settings.extractor_noise
+        if noise:
+            seen = seen + noise * torch.randn_like(seen)
+        with self._accelerator.autocast():
+            logits: Tensor = self.networks.hiding_extractor(seen)
+        return logits
+
     def _reconstruction(self, output: Tensor, target: Tensor) -> Tensor:
+        """Eq. 11."""
+        difference = losses.reconstruction_l1(output, target, self.variant.reduction)
+        return difference + self._perceptual(output, target)
+
+    def _perceptual(self, output: Tensor, target: Tensor) -> Tensor:
         with self._accelerator.autocast():
             with torch.no_grad():
                 wanted = self._lpips.features(target)
-            perceptual = self._lpips.distance(self._lpips.features(output), wanted).mean()
-        return losses.reconstruction_l1(output, target, self.variant.reduction) + perceptual
+            return self._lpips.distance(self._lpips.features(output), wanted).mean()
 
     def _geometry(self, original: Tensor, output: Tensor) -> Tensor:
         with self._accelerator.autocast():
             found = self.priors.coefficients(output)
         return self.priors.geometry_loss(original, found)
 
-    def _fooling(self, output: Tensor) -> Tensor:
+    def _judged(self, images: Tensor) -> Tensor:
+        """The discriminator's logits of images, which it may get to see augmented."""
+        shown = self._ada(images) if self.settings.ada_target else images
         with self._accelerator.autocast():
-            logits = self.discriminator(output)
-        return losses.generator_loss(logits)
+            logits: Tensor = self.discriminator(shown)
+        return logits
 
-    def _seen(self, step: int, kind: str) -> bool:
+    def _fools(self, kind: Kind, step: int) -> bool:
+        """Whether Eq. 12 holds for a kind of fakes: for all that the discriminator ever sees."""
+        sees = self.variant.discriminator_sees
+        wanted = at(self.settings.weights.adversarial, step) > 0
+        return wanted and sees in ("both", "alternate", kind)
+
+    def _seen(self, kind: Kind, step: int) -> bool:
         """Whether the discriminator looks at a kind of fakes in this step."""
-        sees: str = self.variant.discriminator_sees
-        if sees == "alternate":
-            sees = "recovered" if step % 2 else "anonymized"
-        weighted = at(self.settings.weights.adversarial, step) > 0
-        return weighted and sees in ("both", kind)
-
-    def _fakes(self, anonymized: Tensor, recovered: Tensor, step: int) -> list[Tensor]:
-        kinds = {"anonymized": anonymized, "recovered": recovered}
-        return [fake for kind, fake in kinds.items() if self._seen(step, kind)] or [anonymized[:0]]
+        turn = "recovered" if step % 2 else "anonymized"
+        alternates = self.variant.discriminator_sees == "alternate"
+        return self._fools(kind, step) and (kind == turn or not alternates)
 
     def _discriminate(self, real: Tensor, fakes: Tensor, step: int) -> Losses:
-        if not len(fakes):
-            return {}
-        with self._accelerator.autocast():
-            logits, fake_logits = self.discriminator(real), self.discriminator(fakes)
+        logits, fake_logits = self._judged(real), self._judged(fakes)
         values = {"discriminator": losses.discriminator_loss(logits, fake_logits)}
         self._update(self._critic, values["discriminator"])
         if step % self.settings.r1_every == 0:
-            real = real.detach().requires_grad_()
-            values["r1"] = losses.r1_penalty(self.discriminator(real), real)
-            self._update(self._critic, values["r1"] * at(self.settings.weights.r1, step))
+            values["r1"] = self._penalize(real, step)
+        if self.settings.ada_target:
+            self._ada.adapt(self._accelerator.gather(logits.detach()))
+            values["augmented"] = self._ada.probability
         return values
+
+    def _penalize(self, real: Tensor, step: int) -> Tensor:
+        """Update by the gradient penalty at real images as they are seen, in full precision."""
+        shown = self._ada(real) if self.settings.ada_target else real
+        shown = shown.detach().requires_grad_()
+        penalty = losses.r1_penalty(self.discriminator(shown), shown)
+        self._update(self._critic, penalty * at(self.settings.weights.r1, step))
+        return penalty
 
     def _weighted(self, values: Losses, step: int) -> Tensor:
         weights = self.settings.weights
@@ -277,33 +351,42 @@ class G2FaceTraining:
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * self.settings.rate(step)
 
+    def preview(self, batch: Batch) -> Tensor:
+        """Original, anonymized under a random identity, recovered from the published pixels."""
+        images = batch.images * 2 - 1
+        with _evaluating(self.networks):
+            identity = self.priors.embed(images)
+            dummy = self.networks.map_2_id(torch.randn(identity.shape, device=images.device))
+            bits, coefficients = floats_to_bits(identity), self.priors.coefficients(images)
+            anonymized = published(self._render(images, dummy, coefficients, bits))
+            found = logits_to_bits(self.networks.hiding_extractor(anonymized))
+            extracted = bits_to_floats(found, self.variant.guard)
+            coefficients = self.priors.coefficients(anonymized)
+            placeholder = _password("random", identity)
+            recovered = self._render(anonymized, extracted, coefficients, placeholder)
+        columns = torch.stack([images, anonymized, recovered], dim=1)
+        return (columns / 2 + 0.5).clamp(0, 1)
 
-def _decoder_parameters(network: FusionDecoder) -> list[nn.Parameter]:
-    """The parameters that a plain StyleGAN2 decoder has, too."""
-    added = ("pyramid.", "fusion_mask.", "hiding_injects.")
-    return [p for name, p in network.named_parameters() if not name.startswith(added)]
+    def export(self) -> Mapping[str, Tensor]:
+        """A bundle (`anonbench_g2face.checkpoints`), the demo's in half precision."""
+        return bundle(self.networks, self.priors.parts, half=self.settings.priors == "demo")
 
 
-def published(images: Tensor) -> Tensor:
-    """Images in `[-1, 1]` at 8 bits; gradients pass as if they had not been rounded."""
-    clipped = images.clamp(-1, 1)
-    rounded = ((clipped + 1) * 127.5).round() / 127.5 - 1
-    return clipped + (rounded - clipped).detach()
+def _mean_where(mask: Tensor, values: Tensor) -> Tensor:
+    """The mean of `[B, C, S, S]`, weighted by masks `[B, 1, S, S]`."""
+    return (values * mask).sum() / (values.shape[1] * mask.sum())
 
 
-def _disturbed(images: Tensor) -> Tensor:
-    """Copies turned, scaled, shifted, recoloured and softened a little, each in its own way."""
-    count, device = len(images), images.device
-    angle, scale = 0.08 * torch.randn(count), torch.exp(0.06 * torch.randn(count))
-    cosine, sine = angle.cos() * scale, angle.sin() * scale
-    shift = 0.03 * torch.randn(count, 2)
-    rows = [
-        torch.stack([cosine, -sine, shift[:, 0]], 1),
-        torch.stack([sine, cosine, shift[:, 1]], 1),
-    ]
-    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), False).to(device)
-    moved = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    soft = functional.avg_pool2d(moved, 3, stride=1, padding=1, count_include_pad=False)
-    moved = torch.lerp(moved, soft, torch.rand(count, 1, 1, 1).to(device))
-    contrast = (0.75 + 0.5 * torch.rand(count, 1, 1, 1)).to(device)
-    return moved * contrast + (0.15 * torch.randn(count, 3, 1, 1)).to(device)
+def _password(hides: Literal["identity", "random"], identity: Tensor) -> Tensor:
+    """What is hidden: the bits `[B, n, 32]` of identities, or of random embeddings like them."""
+    return floats_to_bits(identity if hides == "identity" else torch.randn_like(identity))
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Within the block batch normalisation takes its running statistics, and keeps them."""
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train()

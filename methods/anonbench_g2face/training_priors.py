@@ -1,47 +1,162 @@
-"""The priors as the training uses them: embeddings, coefficients, and a loss on geometry."""
+"""The priors as training uses them: embeddings, coefficients, a loss on geometry, a decoder.
 
-import numpy as np
+Unlike in `anonbench_g2face.priors`, where coefficients are those that steer the decoder, here they
+are all that the geometry loss decodes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Self
+
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from anonbench.errors import BadConfig
-from anonbench.nets.dlib_resnet import DIM
+from anonbench import weights
+from anonbench.nets import dlib_resnet, iresnet
+from anonbench.nets.bfm import load_face_model
+from anonbench.nets.fusion import Architecture, FusionDecoder
+from anonbench.nets.state import load_state
+from anonbench.nets.stylegan2 import Decoder
 from anonbench.training.crops import Crops
+from anonbench.training.losses import Reduction
+from anonbench_g2face.checkpoints import load_official_priors
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
 from anonbench_g2face.demo_fit import fit_dummy, fit_identity, fit_landmarks
-from anonbench_g2face.networks import G2FaceNetworks
+from anonbench_g2face.geometry import MeshGeometry, landmark_loss
+from anonbench_g2face.networks import G2FaceNetworks, geometry_of
+from anonbench_g2face.priors import ArcFaceIdentity, D3dfrGeometry
 from anonbench_g2face.settings import Settings
 
 
-class DemoPriors(nn.Module):
-    """dlib's embedding and the landmark model; both are fitted to the crops before step 0.
+class Priors(nn.Module, ABC):
+    """Who is in an image and how the face is shaped; frozen, images are in `[-1, 1]`.
 
-    Args:
-        settings: How long to fit.
+    Attributes:
+        identity_size: Floats of an embedding.
+        geometry_size: Coefficients that steer the decoder.
+        parts: What is fitted to the crops, by its name in a bundle. Only where there is something
+            are priors kept in checkpoints.
+        ready: Whether all of that has been fitted.
     """
 
-    identity_size = DIM
+    identity_size: int
+    geometry_size: int
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """What is fitted; by default nothing is."""
+        return {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has been fitted."""
+        return True
+
+    def prepare(self, networks: G2FaceNetworks, crops: Crops) -> None:
+        """Fit what is to be fitted, by torch's generator; called before the first step."""
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings `[B, identity_size]`, each value about N(0, 1)."""
+
+    @abstractmethod
+    def coefficients(self, images: Tensor) -> Tensor:
+        """Coefficients `[B, k]`: all that `geometry_loss` compares."""
+
+    @abstractmethod
+    def steering(self, coefficients: Tensor) -> Tensor:
+        """Those among them that steer the decoder, `[B, geometry_size]`."""
+
+    @abstractmethod
+    def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
+        """How far the geometry of outputs is from that of their originals (Eq. 20)."""
+
+
+class OfficialPriors(Priors):
+    """ArcFace, Deep3DFaceRecon and the Basel Face Model, as the article has them.
+
+    Args:
+        identity: ArcFace.
+        geometry: The regressor of Deep3DFaceRecon.
+        mesh: The loss on the face model.
+    """
+
+    identity_size = iresnet.DIM
+    geometry_size = Architecture.geometry
+
+    def __init__(
+        self, identity: ArcFaceIdentity, geometry: D3dfrGeometry, mesh: MeshGeometry
+    ) -> None:
+        super().__init__()
+        self.identity, self.geometry, self.mesh = identity, geometry, mesh
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, reduction: Reduction) -> Self:
+        """Load all three from the catalogue.
+
+        Args:
+            reduction: Of the norms in Eqs. 17 and 19.
+
+        Raises:
+            MissingArtefact: Some are not on this machine; it names all of them.
+        """
+        weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", "bfm09-front"])
+        mesh = MeshGeometry(load_face_model(weights.path("bfm09-front")), reduction)
+        return cls(*load_official_priors(), mesh)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """ArcFace's embeddings `[B, 512]`, not normalised."""
+        return self.identity.embed(images)
+
+    def coefficients(self, images: Tensor) -> Tensor:
+        """All 257 coefficients."""
+        return self.geometry.all_coefficients(images)
+
+    def steering(self, coefficients: Tensor) -> Tensor:
+        """Shape, expression and pose."""
+        return geometry_of(coefficients)
+
+    def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
+        """Eq. 20."""
+        loss: Tensor = self.mesh(original, output)
+        return loss
+
+
+class DemoPriors(Priors):
+    """dlib's embedding and the landmark model, which are fitted to the crops before step 0.
+
+    Args:
+        steps: How long to fit the landmark model.
+    """
+
+    identity_size = dlib_resnet.DIM
     fitted: Tensor
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, steps: int) -> None:
         super().__init__()
         self.identity, self.geometry = DemoIdentity(), LandmarkPrior()
         self.geometry_size = len(self.geometry.basis)
-        self._steps = settings.fit_steps
+        self._steps = steps
         self.register_buffer("fitted", torch.tensor(False))
         self.requires_grad_(False)
 
     @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """Both."""
+        return {"identity": self.identity, "geometry": self.geometry}
+
+    @property
     def ready(self) -> bool:
-        """Whether they have been fitted."""
+        """Whether both have been fitted; a checkpoint remembers."""
         return bool(self.fitted)
 
     def prepare(self, networks: G2FaceNetworks, crops: Crops) -> None:
         """Fit both to the crops, and the dummy identities to the crops' identities."""
-        rng = np.random.default_rng(0)
-        embeddings = fit_identity(self.identity, crops, rng)
+        embeddings = fit_identity(self.identity, crops)
         fit_dummy(networks.map_2_id, embeddings)
-        fit_landmarks(self.geometry.requires_grad_(), crops, rng, self._steps)
+        fit_landmarks(self.geometry.requires_grad_(), crops, self._steps)
         self.requires_grad_(False)
         self.fitted.fill_(True)
 
@@ -54,17 +169,41 @@ class DemoPriors(nn.Module):
         return self.geometry.coefficients(images)
 
     def steering(self, coefficients: Tensor) -> Tensor:
-        """All of them steer the decoder."""
+        """All of them."""
         return coefficients
 
     def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
-        """Mean squared distance of landmarks, in pixels of the crop: Eq. 19 alone."""
+        """Eq. 19 alone and as it is written, with landmarks in pixels of the crop."""
         there, here = self.geometry.landmarks(original), self.geometry.landmarks(output)
-        return (there - here).square().sum(dim=-1).mean()
+        return landmark_loss(there, here, "sum")
 
 
-def build_priors(settings: Settings) -> DemoPriors:
-    """The priors that the settings name."""
+def load_priors(settings: Settings) -> Priors:
+    """The priors that the settings name.
+
+    Raises:
+        MissingArtefact: Their weights are not on this machine.
+    """
     if settings.priors == "official":
-        raise BadConfig("not yet")
-    return DemoPriors(settings)
+        return OfficialPriors.load(settings.variant.reduction)
+    return DemoPriors(settings.fit_steps)
+
+
+def start_from_stylegan2(decoder: FusionDecoder) -> None:
+    """Give a decoder the weights of StyleGAN2 trained on FFHQ (GENP); what IFF adds stays.
+
+    Raises:
+        MissingArtefact: They are not on this machine.
+        BadData: The decoder has another size.
+    """
+    weights.require_by_hand(["stylegan2-ffhq-256"])
+    path = weights.path("stylegan2-ffhq-256")
+    prior = Decoder(decoder.sizes)
+    load_state(prior, load_file(path), source=str(path), unused=("style.*", "noises.*"))
+    decoder.load_state_dict(prior.state_dict(), strict=False)
+
+
+def prior_parameters(decoder: FusionDecoder) -> list[nn.Parameter]:
+    """The parameters of a decoder that StyleGAN2 has, too, in their order."""
+    added = ("pyramid.", "fusion_mask.", "hiding_injects.")
+    return [p for name, p in decoder.named_parameters() if not name.startswith(added)]
