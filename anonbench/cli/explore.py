@@ -128,6 +128,7 @@ def _check_extras() -> Iterator[Finding]:
     extras = {
         "torch": ("torch", "torchvision", "safetensors", "scipy", "sklearn"),
         "faces": ("dlib", "facenet_pytorch", "onnxruntime"),
+        "photos": ("cryptography",),
         "ray": ("ray",),
     }
     for extra, modules in extras.items():

@@ -1,9 +1,11 @@
 """Sidecars: what comes back, and what nobody can read or change without the key."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from anonbench.errors import BadImage
+from anonbench.errors import BadImage, MissingExtra
 from anonbench.photos import sidecar
 from anonbench.photos.keys import public_keys, secret_keys
 from anonbench.photos.record import FaceRecord, PhotoRecord
@@ -80,3 +82,9 @@ def test_another_file_is_no_sidecar(tmp_path, content) -> None:
     path.write_bytes(content)
     with pytest.raises(BadImage, match="no sidecar"):
         sidecar.salt_of(path)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'anonbench\[photos\]'"):
+        sidecar.require_cipher()
