@@ -62,6 +62,9 @@ class Weights(_Table):
         recovered_hiding: The same of the recovery.
         r1: Of the gradient penalty.
         swap: Of L1 and LPIPS to a face swap; the demo's.
+        copied: Of being more like the original than the face swap is; the demo's.
+        masked: Of what the masks let through of the original's face; the demo's, whose masks
+            must select what is generated.
         background: Of L1 outside the face, where there is no swap to compare with; the demo's.
     """
 
@@ -74,6 +77,8 @@ class Weights(_Table):
     recovered_hiding: Schedule = 10.0
     r1: Schedule = 5.0
     swap: Schedule = 0.0
+    copied: Schedule = 0.0
+    masked: Schedule = 0.0
     background: Schedule = 0.0
 
 

@@ -24,7 +24,6 @@ _SHRUNK = 0.94  # of the face region about its centre, so that blending stays in
 _SOFT = 0.025  # of the blending, in sides of the image
 _STIFFNESS = 1e-3  # of the spline: landmarks are read with errors
 _COARSE = 2  # the spline is evaluated on every second pixel
-_FACE = ((30 / 128, 114 / 128), (22 / 128, 106 / 128))  # rows and columns, in sides of the image
 _CONTRAST = (0.7, 1.4)  # by how much a donor's contrast may be changed
 
 
@@ -66,14 +65,6 @@ def without_faces(images: Tensor, points: Tensor) -> Tensor:
     colours = functional.avg_pool2d(images, size // 4)
     blurred = functional.interpolate(colours, (size, size), mode="bilinear", align_corners=False)
     return torch.lerp(images, blurred, face_regions(points, size))
-
-
-def enlarged(images: Tensor) -> Tensor:
-    """The faces in aligned crops `[B, 3, S, S]`, enlarged to their size."""
-    size = images.shape[-1]
-    rows, columns = (slice(round(a * size), round(b * size)) for a, b in _FACE)
-    shape = (size, size)
-    return functional.interpolate(images[:, :, rows, columns], shape, mode="bilinear")
 
 
 def _match_colours(donors: Tensor, originals: Tensor, mask: Tensor) -> Tensor:

@@ -28,9 +28,10 @@ from anonbench.training.ada import AdaptiveAugmentation
 from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
 from anonbench_g2face.checkpoints import bundle
+from anonbench_g2face.demo_losses import kept_by, mean_where, outputs_of, swap_losses
 from anonbench_g2face.networks import G2FaceNetworks, discriminator
 from anonbench_g2face.settings import Settings, at
-from anonbench_g2face.swaps import Donors, enlarged, face_regions, swap, without_faces
+from anonbench_g2face.swaps import Donors, face_regions, swap, without_faces
 from anonbench_g2face.training_priors import (
     Priors,
     load_priors,
@@ -41,7 +42,6 @@ from anonbench_g2face.views import disturbed, published
 
 Losses = dict[str, Tensor]
 Kind = Literal["anonymized", "recovered"]
-_AROUND = 1.5  # weight of a swap's surroundings relative to its face
 _Settings = Settings  # by which the class can still name it, having an attribute `Settings`
 
 
@@ -186,7 +186,9 @@ class G2FaceTraining:
 
     def _anonymize(self, drawn: _Drawn, step: int) -> tuple[Tensor, Losses]:
         """Anonymized images, before they are published, and the terms of Eq. 22."""
-        output = self._render(drawn.shown, drawn.dummy, drawn.coefficients, drawn.bits)
+        masks = self.networks.anonymous_net.fusion_mask
+        with outputs_of(masks) as given:
+            output = self._render(drawn.shown, drawn.dummy, drawn.coefficients, drawn.bits)
         shown = disturbed(output) if self.settings.disturbed else output
         logits = self._extract(output)
         with self._accelerator.autocast():
@@ -199,7 +201,7 @@ class G2FaceTraining:
             "geometry": self._geometry(drawn.coefficients, output),
             "hiding": losses.hiding_loss(logits, drawn.bits),
         }
-        values |= self._taught(drawn, output, step)
+        values |= self._taught(drawn, output, given, step)
         if self.variant.anonymized_reconstruction:
             values["reconstruction"] = self._reconstruction(output, drawn.images)
         if self._fools("anonymized", step):
@@ -209,23 +211,25 @@ class G2FaceTraining:
             values["cosine"] = functional.cosine_similarity(found, drawn.identity).mean()
         return output, values
 
-    def _taught(self, drawn: _Drawn, output: Tensor, step: int) -> Losses:
+    def _taught(self, drawn: _Drawn, output: Tensor, masks: list[Tensor], step: int) -> Losses:
         """What the swaps say about the first images, and the surroundings about the others."""
-        count, values = len(drawn.swaps), {}
-        faces = face_regions(drawn.points, output.shape[-1])
+        weights, count = self.settings.weights, len(drawn.swaps)
+        regions, values = face_regions(drawn.points, output.shape[-1]), {}
+        if at(weights.masked, step):
+            values["masked"] = kept_by(masks, regions)
         if count:
-            values["swap"] = self._apart(output[:count], drawn.swaps, faces[:count])
-        if count < len(output) and at(self.settings.weights.background, step):
+            values["swap"], values["copied"] = swap_losses(
+                self._lpips,
+                self._accelerator.autocast(),
+                output[:count],
+                drawn.swaps,
+                drawn.images[:count],
+                regions[:count],
+            )
+        if count < len(output) and at(weights.background, step):
             difference = (output[count:] - drawn.images[count:]).abs()
-            values["background"] = _mean_where(1 - faces[count:], difference)
+            values["background"] = mean_where(1 - regions[count:], difference)
         return values
-
-    def _apart(self, output: Tensor, swaps: Tensor, faces: Tensor) -> Tensor:
-        """L1 of faces and, as another mean, around them; LPIPS of the faces enlarged."""
-        difference = (output - swaps).abs()
-        inside, around = _mean_where(faces, difference), _mean_where(1 - faces, difference)
-        perceptual = self._perceptual(enlarged(output), enlarged(swaps))
-        return inside + _AROUND * around + perceptual
 
     def _recover(self, drawn: _Drawn, image: Tensor, step: int) -> tuple[Tensor, Losses]:
         """Recovered images and the terms of Eq. 23."""
@@ -370,11 +374,6 @@ class G2FaceTraining:
     def export(self) -> Mapping[str, Tensor]:
         """A bundle (`anonbench_g2face.checkpoints`), the demo's in half precision."""
         return bundle(self.networks, self.priors.parts, half=self.settings.priors == "demo")
-
-
-def _mean_where(mask: Tensor, values: Tensor) -> Tensor:
-    """The mean of `[B, C, S, S]`, weighted by masks `[B, 1, S, S]`."""
-    return (values * mask).sum() / (values.shape[1] * mask.sum())
 
 
 def _password(hides: Literal["identity", "random"], identity: Tensor) -> Tensor:
