@@ -36,7 +36,7 @@ MethodName = Annotated[
 Photos = Annotated[
     list[Path],
     typer.Argument(
-        metavar="PHOTO...",
+        metavar="PHOTO",
         help="Image files, or folders that are searched to any depth. Example: `~/party me.jpg`",
         show_default=False,
     ),
