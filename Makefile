@@ -9,8 +9,9 @@ JUDGES := $(if $(shell command -v npm),,--judge dlib-resnet)
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.installed
-	$(BIN)/anonbench run --method identity,pixelate --protocol lfw-tar --suite demo $(JUDGES) --output $(RUNS)
+	$(BIN)/anonbench run --method identity,pixelate,g2face --protocol lfw-tar --suite demo $(JUDGES) --output $(RUNS)
 	$(BIN)/anonbench table $(RUNS)
+	$(BIN)/anonbench grid --method pixelate,g2face --out $(RUNS)/faces.png
 
 test: lint
 	$(BIN)/python -m pytest
