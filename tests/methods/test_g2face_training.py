@@ -1,0 +1,278 @@
+"""The training step of G²Face: what each reading of the article changes, seen from outside."""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from g2face_world import (
+    COUNT,
+    Calls,
+    FittedPriors,
+    toy_batch,
+    toy_crops,
+    toy_settings,
+    toy_training,
+)
+from safetensors.torch import save_file
+from torch import Tensor
+
+from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
+from anonbench.nets.lpips import Lpips
+from anonbench.training.loop import MODEL, Loop
+from anonbench.training.settings import Config, Data, Run
+from anonbench_g2face.checkpoints import read_bundle
+from anonbench_g2face.training import G2FaceTraining
+
+
+@pytest.fixture(autouse=True)
+def _small_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One thread, and a perceptual loss whose weights nobody has to fetch."""
+    monkeypatch.setattr(Lpips, "load", random_lpips)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@cache
+def random_lpips(net: Literal["alex", "vgg"]) -> Lpips:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        lpips = Lpips(net)
+    for head in lpips.heads:
+        head.weight.abs_()
+    return lpips
+
+
+def parameters_of(module: torch.nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def changed(before: list[Tensor], module: torch.nn.Module) -> bool:
+    pairs = zip(before, module.parameters(), strict=True)
+    return any(not torch.equal(a, b) for a, b in pairs)
+
+
+NOTHING = dict.fromkeys(
+    ("reconstruction", "adversarial", "identity", "diversity", "geometry", "hiding"), 0.0
+) | {"recovered_hiding": 0.0}
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_only_a_joint_update_takes_the_recovery_loss_through_the_anonymized_image(
+    joint: bool,
+) -> None:
+    variant = {"joint": joint, "anonymized_reconstruction": False}
+    settings = toy_settings(variant=variant, weights={**NOTHING, "reconstruction": 1.0})
+    training = toy_training(settings)
+    # Dummy identities play no part in recovery but for the image that it starts from.
+    dummy, decoder = training.networks.map_2_id, training.networks.anonymous_net
+    before, others = parameters_of(dummy), parameters_of(decoder)
+    training.step(toy_batch(), 0)
+    assert changed(before, dummy) == joint
+    assert changed(others, decoder)
+
+
+@pytest.mark.parametrize(
+    ("sees", "step", "kinds"),
+    [
+        ("both", 0, [0, 1]),
+        ("both", 1, [0, 1]),
+        ("alternate", 0, [0]),
+        ("alternate", 1, [1]),
+        ("anonymized", 1, [0]),
+    ],
+)
+def test_the_discriminator_sees_these_fakes(sees: str, step: int, kinds: list[int]) -> None:
+    training = toy_training(toy_settings(variant={"discriminator_sees": sees}, r1_every=100))
+    batch = toy_batch()
+    with Calls(training.networks.anonymous_net) as decoder, Calls(training.discriminator) as calls:
+        training.step(batch, step + 2)
+    *fooled, real, fakes = (arguments[0] for arguments in calls.arguments)
+    assert torch.equal(real, batch.images * 2 - 1)
+    assert torch.equal(fakes, torch.cat([decoder.results[kind] for kind in kinds]))
+    expected = [0] if sees == "anonymized" else [0, 1]
+    assert len(fooled) == len(expected), "what it ever sees shall deceive it"
+    for kind, image in zip(expected, fooled, strict=True):
+        assert torch.equal(image, decoder.results[kind])
+
+
+@pytest.mark.parametrize("first", ["identity", "random"])
+@pytest.mark.parametrize("second", ["identity", "random"])
+def test_what_is_hidden(first: str, second: str) -> None:
+    training = toy_training(toy_settings(variant={"hides": first, "recovery_hides": second}))
+    batch = toy_batch()
+    own = floats_to_bits(training.priors.embed(batch.images * 2 - 1))
+    with Calls(training.networks.anonymous_net) as decoder:
+        training.step(batch, 0)
+    for arguments, hides in zip(decoder.arguments, (first, second), strict=True):
+        bits = arguments[2]
+        assert torch.equal(bits, own) == (hides == "identity")
+        assert bool(bits_to_floats(bits, "raw").isfinite().all())
+
+
+@pytest.mark.parametrize("source", ["true", "extracted"])
+def test_where_recovery_takes_the_identity_from(source: str) -> None:
+    training = toy_training(toy_settings(variant={"recovery_from": source}))
+    batch = toy_batch()
+    networks = training.networks
+    with Calls(networks.style_mlp) as mapper, Calls(networks.hiding_extractor) as extractor:
+        training.step(batch, 0)
+    given = mapper.arguments[1][0]
+    if source == "true":
+        assert torch.equal(given, training.priors.embed(batch.images * 2 - 1))
+    else:
+        read = logits_to_bits(extractor.results[1])
+        assert torch.equal(given, bits_to_floats(read, "clamp50"))
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_recipients_see_eight_bits_unless_told_otherwise(quantized: bool) -> None:
+    training = toy_training(toy_settings(quantized=quantized))
+    networks = training.networks
+    with Calls(networks.anonymous_net) as decoder, Calls(networks.hiding_extractor) as extractor:
+        training.step(toy_batch(), 0)
+    for seen in (extractor.arguments[0][0], decoder.arguments[1][0]):
+        levels = (seen.detach() + 1) * 127.5
+        assert torch.allclose(levels, levels.round(), atol=1e-3) == quantized
+        assert torch.allclose(seen, decoder.results[0].clamp(-1, 1), atol=1 / 127) or not quantized
+
+
+def test_the_extractor_reads_through_noise() -> None:
+    training = toy_training(toy_settings(quantized=False, extractor_noise=0.01))
+    networks = training.networks
+    with Calls(networks.anonymous_net) as decoder, Calls(networks.hiding_extractor) as extractor:
+        training.step(toy_batch(), 0)
+    for stage in range(2):
+        noise = extractor.arguments[stage][0] - decoder.results[stage]
+        assert float(noise.detach().std()) == pytest.approx(0.01, rel=0.05)
+    assert torch.equal(decoder.arguments[1][0], decoder.results[0]), "recovery does not"
+
+
+def test_hidden_faces_are_not_asked_to_come_back() -> None:
+    settings = toy_settings(swapped=1.0, blinded=0.5, weights={"swap": 1.0, "background": 1.0})
+    training = toy_training(settings)
+    batch = toy_batch()
+    with Calls(training.networks.anonymous_net) as decoder:
+        values = training.step(batch, 0)
+    images, seen = batch.images * 2 - 1, decoder.arguments[0][0]
+    assert not torch.equal(seen[0], images[0]) and torch.equal(seen[2:], images[2:])
+    recovered, wanted = decoder.results[1][2:], images[2:]
+    error = (recovered.clamp(-1, 1) - wanted).square().flatten(1).mean(1)
+    assert values["recovered psnr"] == pytest.approx(
+        float((10 * torch.log10(4 / error)).mean()), rel=1e-4
+    )
+    assert "background" not in values, "all are taught by swaps"
+
+
+def test_without_the_geometric_prior_identity_alone_steers() -> None:
+    training = toy_training(toy_settings(variant={"geometric_prior": False}))
+    with Calls(training.networks.style_mlp) as mapper:
+        values = training.step(toy_batch(), 0)
+    assert training.networks.architecture.geometry == 0
+    assert all(arguments[1].shape == (4, 0) for arguments in mapper.arguments)
+    assert values["geometry"] > 0, "the loss stays: Table VI takes away an input"
+
+
+def test_decoder_and_new_parts_have_their_own_rates() -> None:
+    settings = toy_settings(learning_rate=1e-3, prior_learning_rate=1e-4, warmup=10)
+    training = toy_training(settings)
+    training.step(toy_batch(), 4)
+    new, decoder = training.optimizers["generator"].param_groups
+    assert (new["lr"], decoder["lr"]) == (pytest.approx(5e-4), pytest.approx(5e-5))
+    known = set(map(id, decoder["params"]))
+    network = training.networks.anonymous_net
+    assert id(network.conv1.conv.weight) in known and id(network.to_rgbs[0].bias) in known
+    assert id(network.pyramid[0].conv1.conv.weight) not in known
+    assert len(known) + len(new["params"]) == len(list(training.networks.parameters()))
+
+
+def test_augmentation_is_part_of_checkpoints_only_where_it_is_on() -> None:
+    plain = toy_training(toy_settings())
+    assert plain.modules.keys() == {"networks", "discriminator"}
+    adaptive = toy_training(toy_settings(ada_target=0.6))
+    assert adaptive.modules.keys() == {"networks", "discriminator", "ada"}
+    values = adaptive.step(toy_batch(), 0)
+    assert values["augmented"] == 0 and int(adaptive.modules["ada"].heard[0]) == 1
+
+
+def test_preview_shows_three_columns_and_leaves_no_trace() -> None:
+    training = toy_training(toy_settings())
+    before = {k: v.clone() for k, v in training.networks.state_dict().items()}
+    batch = toy_batch()
+    with torch.no_grad():
+        pictures = training.preview(batch)
+    assert pictures.shape == (4, 3, 3, 32, 32)
+    assert float(pictures.min()) >= 0 and float(pictures.max()) <= 1
+    assert torch.allclose(pictures[:, 0], batch.images, atol=1e-6)
+    levels = pictures[:, 1] * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-3), "published at 8 bits"
+    assert all(torch.equal(v, before[k]) for k, v in training.networks.state_dict().items())
+    assert training.networks.training
+
+
+def test_the_export_is_a_bundle(tmp_path: Path) -> None:
+    training = toy_training(toy_settings(), FittedPriors())
+    training.step(toy_batch(), 0)
+    save_file(dict(training.export()), tmp_path / "model.safetensors")
+    networks, states = read_bundle(tmp_path / "model.safetensors")
+    assert networks.architecture == training.networks.architecture
+    own = training.networks.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in networks.state_dict().items())
+    assert states.keys() == {"geometry"}
+
+
+def train(folder: Path, steps: int, state: Any = None) -> tuple[list[dict[str, float]], Path]:
+    crops, accelerator = toy_crops(), Accelerator(cpu=True)
+    torch.manual_seed(5)
+    settings = toy_settings(
+        ada_target=0.6, swapped=0.5, blinded=0.5, disturbed=True, weights={"swap": 1.0}
+    )
+    training = G2FaceTraining(settings, accelerator, crops, FittedPriors())
+    run = Run(steps=steps, batch=4, seed=3, checkpoint_every=2, preview_every=3, ema=0.5)
+    data = Data.model_validate({"template": "ffhq-32", "sources": [{"dataset": "folder"}]})
+    loop = Loop(training, Config(run, data, "g2face", settings), crops, accelerator, folder)
+    loop.start(state)
+    trace: list[dict[str, float]] = []
+    step = training.step
+
+    def noted(batch: Any, number: int) -> Any:
+        trace.append(dict(step(batch, number)))
+        return trace[-1]
+
+    training.step = noted  # type: ignore[method-assign]
+    return trace, loop.run(lambda step, losses: None, lambda: False).checkpoint
+
+
+def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:
+    whole, _ = train(tmp_path / "whole", 4)
+    first, checkpoint = train(tmp_path / "parts", 2)
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["modules"].keys() == {"networks", "discriminator", "priors", "ada"}
+    second, _ = train(tmp_path / "parts", 4, state)
+    assert first + second == whole
+    assert len(whole) == 4 and "r1" in whole[0]
+    models = [(tmp_path / name / MODEL).read_bytes() for name in ("whole", "parts")]
+    assert models[0] == models[1]
+    assert (tmp_path / "whole" / "samples" / "step-00000003.png").is_file()
+
+
+def test_donors_are_the_nearest_others() -> None:
+    training = toy_training(toy_settings(candidates=500))
+    crops = toy_crops()
+    images, points = training._donors.draw(torch.from_numpy(crops.points[:3]))
+    apart = ((crops.points[:3, None] - crops.points[None]) ** 2).sum((2, 3))
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.argmin(1)
+    assert (nearest < COUNT).all()
+    assert torch.equal(points, torch.from_numpy(crops.points[nearest]))
+    assert torch.allclose(
+        (images + 1) * 127.5,
+        torch.from_numpy(crops.images[nearest]).permute(0, 3, 1, 2).float(),
+        atol=1e-3,
+    )
