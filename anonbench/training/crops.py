@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from anonbench.data import open_dataset
 from anonbench.data.align import map_face, most_central, template
 from anonbench.engine import models
-from anonbench.errors import BadData, BadImage, StoreError
+from anonbench.errors import BadConfig, BadData, BadImage, StoreError
 from anonbench.files import atomic_write, private_folder
 from anonbench.interfaces import Dataset, DatasetCard
 from anonbench.registry import judges
@@ -97,6 +97,7 @@ def load_crops(
         folder: Where the crops are kept.
 
     Raises:
+        BadConfig: The folder holds other crops.
         BadData: A source is missing, or not one face was found.
         StoreError: The disk is full or cannot be written.
     """
@@ -106,12 +107,16 @@ def load_crops(
         "template": [template_name, template(template_name).version],
     }
     index = folder / INDEX
-    if not index.is_file() or json.loads(index.read_text("utf-8"))["of"] != wanted:
+    if not index.is_file():
         private_folder(folder)
-        index.unlink(missing_ok=True)
         found = {"of": wanted, **_find(sources, data_root, template_name, folder)}
         atomic_write(index, lambda path: path.write_text(json.dumps(found), "utf-8"))
     facts = json.loads(index.read_text("utf-8"))
+    if facts["of"] != wanted:  # another run may be reading them
+        raise BadConfig(
+            f"{folder} holds crops of other data or of another alignment.",
+            mend="Give another folder, or the --data-root they were made from.",
+        )
     size, ids = template(template_name).size, tuple(facts["ids"])
     images = np.memmap(folder / IMAGES, np.uint8, "r", shape=(len(ids), size, size, 3))
     points = np.fromfile(folder / POINTS, np.float32).reshape(len(ids), 68, 2)
