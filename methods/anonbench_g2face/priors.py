@@ -5,13 +5,18 @@ The official checkpoint asks ArcFace and the regressor of Deep3DFaceRecon, both 
 satisfies the two protocols can take their places.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from anonbench import weights
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.iresnet import IResNet
+from anonbench.nets.state import load_state
 from anonbench_g2face.networks import geometry_of, recogniser_input
+
+N = TypeVar("N", bound=nn.Module)
 
 
 @runtime_checkable
@@ -43,6 +48,15 @@ class ArcFaceIdentity(nn.Module):
         super().__init__()
         self.recogniser = recogniser
 
+    @classmethod
+    def load(cls) -> Self:
+        """With the weights that its users bring (`arcface-r50-ms1mv3`).
+
+        Raises:
+            MissingArtefact: They are not on this machine.
+        """
+        return cls(_loaded(IResNet(50), "arcface-r50-ms1mv3"))
+
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings `[B, 512]` of crops `[B, 3, 256, 256]` in `[-1, 1]`."""
         embeddings: Tensor = self.recogniser(_unit(recogniser_input(images)))
@@ -60,6 +74,15 @@ class D3dfrGeometry(nn.Module):
         super().__init__()
         self.regressor = regressor
 
+    @classmethod
+    def load(cls) -> Self:
+        """With the weights that its users bring (`d3dfr`).
+
+        Raises:
+            MissingArtefact: They are not on this machine.
+        """
+        return cls(_loaded(D3dfr(), "d3dfr"))
+
     def all_coefficients(self, images: Tensor) -> Tensor:
         """The face model's coefficients `[B, 257]` of crops `[B, 3, 256, 256]` in `[-1, 1]`."""
         coefficients: Tensor = self.regressor(_unit(images))
@@ -76,6 +99,12 @@ class NoGeometry(nn.Module):
     def coefficients(self, images: Tensor) -> Tensor:
         """`[B, 0]`."""
         return images.new_zeros(len(images), 0)
+
+
+def _loaded(net: N, name: str) -> N:
+    path = weights.path(name)
+    load_state(net, load_file(path), source=str(path))
+    return net
 
 
 def _unit(images: Tensor) -> Tensor:

@@ -61,11 +61,12 @@ class Weights(_Table):
         hiding: λ_hide of the anonymization (Eq. 21).
         recovered_hiding: The same of the recovery.
         r1: Of the gradient penalty.
-        swap: Of L1 and LPIPS to a face swap; the demo's.
-        copied: Of being more like the original than the face swap is; the demo's.
-        masked: Of what the masks let through of the original's face; the demo's, whose masks
-            must select what is generated.
-        background: Of L1 outside the face, where there is no swap to compare with; the demo's.
+        swap: Of L1 and LPIPS to face swaps, where faces are hidden; this and all below are the
+            demo's.
+        distilled: Of the same to what the networks themselves make of the others when those
+            faces, too, are hidden.
+        masked: Of what the masks let through of the original's face; they must select what is
+            generated.
     """
 
     reconstruction: Schedule = 1.0
@@ -77,9 +78,8 @@ class Weights(_Table):
     recovered_hiding: Schedule = 10.0
     r1: Schedule = 5.0
     swap: Schedule = 0.0
-    copied: Schedule = 0.0
+    distilled: Schedule = 0.0
     masked: Schedule = 0.0
-    background: Schedule = 0.0
 
 
 class Settings(_Table):
@@ -113,9 +113,9 @@ class Settings(_Table):
         extractor_noise: Standard deviation of ε in Eq. 21, noise on images in [-1, 1] before the
             extractor; the article gives no number, the authors' code has 0.01.
         ada_target: Of the adaptive augmentation of what the discriminator sees, 0 for none.
-        swapped: Share of a batch that is taught by face swaps.
+        swapped: Share of a batch that is to get the identities of face swaps.
         blinded: Share of those whose faces the networks do not get to see, so that there is nothing
-            to copy; nor can such a face be recovered.
+            to copy: the swaps are their targets. Nor can such a face be recovered.
         candidates: Donors among which the one with the most similar landmarks is taken.
         disturbed: Show the recogniser a slightly moved, recoloured copy of anonymized images.
         fit_steps: Steps of fitting the demo's landmark prior.

@@ -40,7 +40,7 @@ def swap(originals: Tensor, points: Tensor, donors: Tensor, donor_points: Tensor
         `[B, 3, S, S]` in `[-1, 1]`.
     """
     mask = face_regions(points, originals.shape[-1])
-    warped = _warp(donors, points, donor_points)
+    warped = match(donors, points, donor_points)
     return torch.lerp(originals, _match_colours(warped, originals, mask), mask)
 
 
@@ -59,20 +59,32 @@ def face_regions(points: Tensor, size: int) -> Tensor:
     return torch.from_numpy(masks).to(points.device)[:, None] / 255
 
 
-def without_faces(images: Tensor, points: Tensor) -> Tensor:
-    """Images `[B, 3, S, S]` in whose face regions only 4 x 4 colours of the image are left."""
+def without_faces(images: Tensor, regions: Tensor) -> Tensor:
+    """Images `[B, 3, S, S]` of which in the faces' regions only 4 x 4 colours are left."""
     size = images.shape[-1]
     colours = functional.avg_pool2d(images, size // 4)
     blurred = functional.interpolate(colours, (size, size), mode="bilinear", align_corners=False)
-    return torch.lerp(images, blurred, face_regions(points, size))
+    return torch.lerp(images, blurred, regions)
 
 
 def _match_colours(donors: Tensor, originals: Tensor, mask: Tensor) -> Tensor:
-    """Donors with the mean colour and the contrast that the originals have inside the mask."""
+    """Donors with the mean colour and the contrast that the originals have inside the mask.
+
+    Their colours are no more varied than the originals', so that a grey picture stays grey.
+    """
+    pale = _colourfulness(originals, mask) / _colourfulness(donors, mask)
+    grey = donors.mean(dim=1, keepdim=True)
+    donors = grey + (donors - grey) * pale.clamp(max=1)
     mean, deviation = _statistics(originals, mask)
     own_mean, own_deviation = _statistics(donors, mask)
     contrast = (deviation / own_deviation).mean(dim=1, keepdim=True).clamp(*_CONTRAST)
     return ((donors - own_mean) * contrast + mean).clamp(-1, 1)
+
+
+def _colourfulness(images: Tensor, mask: Tensor) -> Tensor:
+    """How far colours are from grey inside a mask, about their mean colour: `[B, 1, 1, 1]`."""
+    tints = images - images.mean(dim=1, keepdim=True)
+    return _statistics(tints, mask)[1].mean(dim=1, keepdim=True)
 
 
 def _statistics(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,8 +95,8 @@ def _statistics(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + 1e-6).sqrt()
 
 
-def _warp(donors: Tensor, points: Tensor, donor_points: Tensor) -> Tensor:
-    """Donors moved so that their landmarks fall on other landmarks."""
+def match(donors: Tensor, points: Tensor, donor_points: Tensor) -> Tensor:
+    """Images `[B, 3, S, S]` moved so that their landmarks `donor_points` fall on `points`."""
     size = donors.shape[-1]
     there, here = _unit(donor_points, size), _unit(points, size)
     corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]).to(here) * 1.5

@@ -18,18 +18,18 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
 from anonbench.nets.lpips import Lpips
 from anonbench.nets.stylegan2 import draw_noise
 from anonbench.training import losses
-from anonbench.training.ada import AdaptiveAugmentation
 from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
+from anonbench_g2face.adversary import Adversary, Kind, adam, update
 from anonbench_g2face.checkpoints import bundle
-from anonbench_g2face.demo_losses import kept_by, mean_where, outputs_of, swap_losses
-from anonbench_g2face.networks import G2FaceNetworks, discriminator
+from anonbench_g2face.demo_losses import enlarged, kept_by, outputs_of, parted_l1
+from anonbench_g2face.networks import G2FaceNetworks
 from anonbench_g2face.settings import Settings, at
 from anonbench_g2face.swaps import Donors, face_regions, swap, without_faces
 from anonbench_g2face.training_priors import (
@@ -41,7 +41,6 @@ from anonbench_g2face.training_priors import (
 from anonbench_g2face.views import disturbed, published
 
 Losses = dict[str, Tensor]
-Kind = Literal["anonymized", "recovered"]
 _Settings = Settings  # by which the class can still name it, having an attribute `Settings`
 
 
@@ -99,45 +98,35 @@ class G2FaceTraining:
         self.priors = (priors or load_priors(settings)).to(device)
         architecture = settings.architecture(self.priors.identity_size, self.priors.geometry_size)
         self.networks = G2FaceNetworks(architecture).to(device)
-        self.discriminator = discriminator(architecture).to(device)
+        self._adversary = Adversary(settings, architecture, accelerator)
         if self.variant.generative_prior:
             start_from_stylegan2(self.networks.anonymous_net)
         self._lpips = Lpips.load(settings.lpips).to(device)
-        self._ada = AdaptiveAugmentation(settings.ada_target).to(device)
         self._crops, self._donors = crops, Donors(crops, settings.candidates)
-        self._generator, self._critic = self._optimizers()
+        self._generator = self._optimizer()
 
-    def _optimizers(self) -> tuple[Adam, Adam]:
-        settings, decoder = self.settings, prior_parameters(self.networks.anonymous_net)
+    def _optimizer(self) -> Optimizer:
+        decoder = prior_parameters(self.networks.anonymous_net)
         known = set(map(id, decoder))
         new = [p for p in self.networks.parameters() if id(p) not in known]
-        critic = list(self.discriminator.parameters())
-        return (
-            self._adam((new, settings.learning_rate), (decoder, settings.prior_learning_rate)),
-            self._adam((critic, settings.discriminator_learning_rate)),
-        )
-
-    def _adam(self, *groups: tuple[list[nn.Parameter], float]) -> Adam:
-        """Adam over groups of parameters, each with its learning rate after the warm-up."""
-        return Adam(
-            [{"params": parameters, "rate": rate} for parameters, rate in groups],
-            betas=self.variant.betas,
-        )
+        rates = self.settings.learning_rate, self.settings.prior_learning_rate
+        return adam(list(zip((new, decoder), rates, strict=True)), self.variant.betas)
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
         """What a checkpoint holds; priors only if they were fitted in training."""
-        modules = {"networks": self.networks, "discriminator": self.discriminator}
+        adversary = self._adversary
+        modules = {"networks": self.networks, "discriminator": adversary.discriminator}
         if self.priors.parts:
             modules["priors"] = self.priors
         if self.settings.ada_target:
-            modules["ada"] = self._ada
+            modules["ada"] = adversary.ada
         return modules
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Of the networks and of the discriminator."""
-        return {"generator": self._generator, "discriminator": self._critic}
+        return {"generator": self._generator, "discriminator": self._adversary.optimizer}
 
     def step(self, batch: Batch, step: int) -> Mapping[str, float]:
         """One iteration: anonymize, recover, update the discriminator."""
@@ -147,18 +136,23 @@ class G2FaceTraining:
         drawn = self._draw(batch, step)
         anonymized, values = self._anonymize(drawn, step)
         total = self._weighted(values, step)
+        if drawn.blind == len(drawn.images):  # none of them can be recovered
+            self._update(total)
+            return _numbers(values)
         if not self.variant.joint:
-            self._update(self._generator, total)
+            self._update(total)
             anonymized = anonymized.detach()
         recovered, of_recovery = self._recover(drawn, self._public(anonymized), step)
         weighted = self._weighted(of_recovery, step)
-        self._update(self._generator, total + weighted if self.variant.joint else weighted)
+        self._update(total + weighted if self.variant.joint else weighted)
         values |= {f"recovered {name}": value for name, value in of_recovery.items()}
         kinds: dict[Kind, Tensor] = {"anonymized": anonymized, "recovered": recovered}
-        fakes = [images.detach() for kind, images in kinds.items() if self._seen(kind, step)]
+        fakes = [
+            images.detach() for kind, images in kinds.items() if self._adversary.sees(kind, step)
+        ]
         if fakes:
-            values |= self._discriminate(drawn.images, torch.cat(fakes), step)
-        return {name: float(value.detach()) for name, value in values.items()}
+            values |= self._adversary.learn(drawn.images, torch.cat(fakes), step)
+        return _numbers(values)
 
     def _draw(self, batch: Batch, step: int) -> _Drawn:
         images = batch.images * 2 - 1
@@ -171,6 +165,7 @@ class G2FaceTraining:
             taught = self.priors.embed(swaps)
             bits = _password(self.variant.hides, identity)
             coefficients = self.priors.coefficients(images)
+        hidden = face_regions(batch.points[:blind], images.shape[-1])
         dummy = self.networks.map_2_id(torch.randn(identity.shape, device=images.device))
         return _Drawn(
             images,
@@ -180,7 +175,7 @@ class G2FaceTraining:
             torch.cat([taught, dummy[swapped:]]),
             bits,
             swaps,
-            torch.cat([without_faces(images[:blind], batch.points[:blind]), images[blind:]]),
+            torch.cat([without_faces(images[:blind], hidden), images[blind:]]),
             blind,
         )
 
@@ -204,32 +199,42 @@ class G2FaceTraining:
         values |= self._taught(drawn, output, given, step)
         if self.variant.anonymized_reconstruction:
             values["reconstruction"] = self._reconstruction(output, drawn.images)
-        if self._fools("anonymized", step):
-            values["adversarial"] = losses.generator_loss(self._judged(output))
+        if self._adversary.asks("anonymized", step):
+            values["adversarial"] = self._adversary.fooled(output)
         with torch.no_grad():
             values["bit errors"] = (logits_to_bits(logits) != drawn.bits).float().mean()
             values["cosine"] = functional.cosine_similarity(found, drawn.identity).mean()
         return output, values
 
     def _taught(self, drawn: _Drawn, output: Tensor, masks: list[Tensor], step: int) -> Losses:
-        """What the swaps say about the first images, and the surroundings about the others."""
-        weights, count = self.settings.weights, len(drawn.swaps)
-        regions, values = face_regions(drawn.points, output.shape[-1]), {}
+        """What swaps teach where faces are hidden; what is made there teaches the others."""
+        weights, blind, values = self.settings.weights, drawn.blind, Losses()
+        regions = face_regions(drawn.points, output.shape[-1])
+        if blind:
+            values["swap"] = self._face_loss(output[:blind], drawn.swaps[:blind], regions[:blind])
+        if blind < len(output) and at(weights.distilled, step):
+            target = self._made_blindly(drawn, slice(blind, None), regions[blind:])
+            values["distilled"] = self._face_loss(output[blind:], target, regions[blind:])
         if at(weights.masked, step):
             values["masked"] = kept_by(masks, regions)
-        if count:
-            values["swap"], values["copied"] = swap_losses(
-                self._lpips,
-                self._accelerator.autocast(),
-                output[:count],
-                drawn.swaps,
-                drawn.images[:count],
-                regions[:count],
-            )
-        if count < len(output) and at(weights.background, step):
-            difference = (output[count:] - drawn.images[count:]).abs()
-            values["background"] = mean_where(1 - regions[count:], difference)
         return values
+
+    @torch.no_grad()
+    def _made_blindly(self, drawn: _Drawn, chosen: slice, regions: Tensor) -> Tensor:
+        """Originals with the faces that the networks make without seeing the originals'."""
+        images = drawn.images[chosen]
+        made = self._render(
+            without_faces(images, regions),
+            drawn.dummy[chosen],
+            drawn.coefficients[chosen],
+            drawn.bits[chosen],
+        )
+        return torch.lerp(images, made.clamp(-1, 1), regions)
+
+    def _face_loss(self, output: Tensor, target: Tensor, regions: Tensor) -> Tensor:
+        """L1 of faces and, as another mean, around them; LPIPS of the faces enlarged."""
+        perceptual = self._perceptual(enlarged(output), enlarged(target))
+        return parted_l1(output, target, regions) + perceptual
 
     def _recover(self, drawn: _Drawn, image: Tensor, step: int) -> tuple[Tensor, Losses]:
         """Recovered images and the terms of Eq. 23."""
@@ -251,8 +256,8 @@ class G2FaceTraining:
         }
         if at(self.settings.weights.recovered_hiding, step):
             values["recovered_hiding"] = losses.hiding_loss(self._extract(output), bits)
-        if self._fools("recovered", step):
-            values["adversarial"] = losses.generator_loss(self._judged(output))
+        if self._adversary.asks("recovered", step):
+            values["adversarial"] = self._adversary.fooled(output)
         with torch.no_grad():
             error = (output.clamp(-1, 1) - drawn.images)[had_faces].square().flatten(1).mean(dim=1)
             values["psnr"] = (10 * torch.log10(4 / error)).mean()
@@ -299,56 +304,13 @@ class G2FaceTraining:
             found = self.priors.coefficients(output)
         return self.priors.geometry_loss(original, found)
 
-    def _judged(self, images: Tensor) -> Tensor:
-        """The discriminator's logits of images, which it may get to see augmented."""
-        shown = self._ada(images) if self.settings.ada_target else images
-        with self._accelerator.autocast():
-            logits: Tensor = self.discriminator(shown)
-        return logits
-
-    def _fools(self, kind: Kind, step: int) -> bool:
-        """Whether Eq. 12 holds for a kind of fakes: for all that the discriminator ever sees."""
-        sees = self.variant.discriminator_sees
-        wanted = at(self.settings.weights.adversarial, step) > 0
-        return wanted and sees in ("both", "alternate", kind)
-
-    def _seen(self, kind: Kind, step: int) -> bool:
-        """Whether the discriminator looks at a kind of fakes in this step."""
-        turn = "recovered" if step % 2 else "anonymized"
-        alternates = self.variant.discriminator_sees == "alternate"
-        return self._fools(kind, step) and (kind == turn or not alternates)
-
-    def _discriminate(self, real: Tensor, fakes: Tensor, step: int) -> Losses:
-        logits, fake_logits = self._judged(real), self._judged(fakes)
-        values = {"discriminator": losses.discriminator_loss(logits, fake_logits)}
-        self._update(self._critic, values["discriminator"])
-        if step % self.settings.r1_every == 0:
-            values["r1"] = self._penalize(real, step)
-        if self.settings.ada_target:
-            self._ada.adapt(self._accelerator.gather(logits.detach()))
-            values["augmented"] = self._ada.probability
-        return values
-
-    def _penalize(self, real: Tensor, step: int) -> Tensor:
-        """Update by the gradient penalty at real images as they are seen, in full precision."""
-        shown = self._ada(real) if self.settings.ada_target else real
-        shown = shown.detach().requires_grad_()
-        penalty = losses.r1_penalty(self.discriminator(shown), shown)
-        self._update(self._critic, penalty * at(self.settings.weights.r1, step))
-        return penalty
-
     def _weighted(self, values: Losses, step: int) -> Tensor:
         weights = self.settings.weights
         named = {name: at(getattr(weights, name), step) for name in type(weights).model_fields}
         return torch.stack([named[name] * values[name] for name in values if name in named]).sum()
 
-    def _update(self, optimizer: Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        self._accelerator.backward(loss)
-        if self.settings.clip:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            self._accelerator.clip_grad_norm_(parameters, self.settings.clip)
-        optimizer.step()
+    def _update(self, loss: Tensor) -> None:
+        update(self._generator, loss, self._accelerator, self.settings.clip)
 
     def _set_rates(self, step: int) -> None:
         for optimizer in self.optimizers.values():
@@ -374,6 +336,10 @@ class G2FaceTraining:
     def export(self) -> Mapping[str, Tensor]:
         """A bundle (`anonbench_g2face.checkpoints`), the demo's in half precision."""
         return bundle(self.networks, self.priors.parts, half=self.settings.priors == "demo")
+
+
+def _numbers(values: Losses) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in values.items()}
 
 
 def _password(hides: Literal["identity", "random"], identity: Tensor) -> Tensor:

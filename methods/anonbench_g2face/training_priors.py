@@ -20,7 +20,6 @@ from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Decoder
 from anonbench.training.crops import Crops
 from anonbench.training.losses import Reduction
-from anonbench_g2face.checkpoints import load_official_priors
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
 from anonbench_g2face.demo_fit import fit_dummy, fit_identity, fit_landmarks
 from anonbench_g2face.geometry import MeshGeometry, landmark_loss
@@ -104,7 +103,7 @@ class OfficialPriors(Priors):
         """
         weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", "bfm09-front"])
         mesh = MeshGeometry(load_face_model(weights.path("bfm09-front")), reduction)
-        return cls(*load_official_priors(), mesh)
+        return cls(ArcFaceIdentity.load(), D3dfrGeometry.load(), mesh)
 
     def embed(self, images: Tensor) -> Tensor:
         """ArcFace's embeddings `[B, 512]`, not normalised."""
