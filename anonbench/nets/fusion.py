@@ -253,7 +253,14 @@ class FusionDecoder(Decoder):
         self.fusion_mask = nn.ModuleList(reversed(masks))  # the finest first, like the pyramid
         self.hiding_injects = nn.ModuleList(injectors)
 
-    def forward(self, images: Tensor, latents: Tensor, bits: Tensor, noise: Noise) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        latents: Tensor,
+        bits: Tensor,
+        noise: Noise,
+        rendered: Tensor | None = None,
+    ) -> Tensor:
         """Render faces with another identity and the same surroundings.
 
         Args:
@@ -261,6 +268,8 @@ class FusionDecoder(Decoder):
             latents: W+ `[B, layers, style]` or W `[B, style]`.
             bits: Password `[B, identity, 32]`: bool, or zeros and ones.
             noise: Noise maps of the decoder, see `draw_noise`; None for no noise.
+            rendered: Faces `[B, 3, H, W]` as a prior draws them: their features join the generated
+                ones. A stand-in for a decoder that has learned faces before, not in the article.
 
         Returns:
             `[B, 3, H, W]`, nominally in `[-1, 1]`, not clipped.
@@ -269,8 +278,11 @@ class FusionDecoder(Decoder):
         if not self.architecture.fusion:
             return self.synthesize(latents, noise, partial(self._hide, password))
         features = self.pyramid(images)
+        drawn = self.pyramid(rendered) if rendered is not None else None
 
         def fuse(level: int, generated: Tensor) -> Tensor:
+            if drawn is not None:
+                generated = generated + drawn[-1 - level]
             return self._fuse(level, generated, features[-1 - level], password)
 
         return self.synthesize(latents, noise, fuse)

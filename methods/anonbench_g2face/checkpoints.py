@@ -5,7 +5,7 @@ priors were fitted in training, what was fitted of them (`networks.`, `identity.
 `architecture` says in JSON how its networks are built, so nobody has to know that to load it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from anonbench.nets.fusion import Architecture
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
 from anonbench.weights.convert import read_torch_checkpoint, save
+from anonbench_g2face.appearance import AppearancePrior, Renderer
 from anonbench_g2face.config import PRESETS
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
 from anonbench_g2face.networks import G2FaceNetworks
@@ -52,11 +53,14 @@ class Model:
         networks: G²Face's own.
         identity: Who is in an image.
         geometry: How the face is shaped.
+        render: Draws the faces of identities `[B, n]` into images, for a decoder that has not
+            learned faces before; the demo's.
     """
 
     networks: G2FaceNetworks
     identity: Identifier
     geometry: GeometricPrior
+    render: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 def load_model(checkpoint: str, own: str, device: str) -> Model:
@@ -72,10 +76,11 @@ def load_model(checkpoint: str, own: str, device: str) -> Model:
         BadData: A file does not fit the networks.
     """
     path = Path(own) if own else None
-    networks, identity, geometry = _official(path) if checkpoint == "official" else _demo(path)
-    for module in (networks, identity, geometry):
-        module.eval().requires_grad_(False).to(device)
-    return Model(networks, identity, geometry)
+    model = _official(path) if checkpoint == "official" else _demo(path)
+    for module in vars(model).values():
+        if isinstance(module, nn.Module):
+            module.eval().requires_grad_(False).to(device)
+    return model
 
 
 def require_preset(architecture: Architecture, preset: str) -> None:
@@ -169,29 +174,28 @@ def _by_entry(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 # ----------------------------------------------------------------------------- the checkpoints
-def _demo(own: Path | None) -> tuple[G2FaceNetworks, DemoIdentity, LandmarkPrior | NoGeometry]:
+def _demo(own: Path | None) -> Model:
     path = own or weights.packaged(DEMO)
     networks, states = read_bundle(path)
-    missing = [name for name in ("identity", "geometry") if name not in states]
+    missing = [name for name in ("identity", "geometry", "appearance") if name not in states]
     if missing:
         raise BadData(
             f"{path} holds no fitted {' and no fitted '.join(missing)}.",
             mend='Name a bundle that was trained with `priors = "demo"`.',
         )
-    identity = DemoIdentity()
-    load_state(identity, states["identity"], source=f"Part 'identity' of {path}")
+    identity, appearance = DemoIdentity(), AppearancePrior()
     basis = states["geometry"].get("basis", torch.empty(0))
     first = states["geometry"].get("layers.0.0.weight", torch.empty(8))
     geometry = LandmarkPrior(size=len(basis), width=len(first))
-    load_state(geometry, states["geometry"], source=f"Part 'geometry' of {path}")
-    if _steered(networks, len(basis)):
-        return networks, identity, geometry
-    return networks, identity, NoGeometry()
+    for name, part in (("identity", identity), ("geometry", geometry), ("appearance", appearance)):
+        load_state(part, states[name], source=f"Part '{name}' of {path}")
+    steered = _steered(networks, len(geometry.basis))
+    return Model(
+        networks, identity, geometry if steered else NoGeometry(), Renderer(appearance, geometry)
+    )
 
 
-def _official(
-    own: Path | None,
-) -> tuple[G2FaceNetworks, ArcFaceIdentity, D3dfrGeometry | NoGeometry]:
+def _official(own: Path | None) -> Model:
     weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", *([] if own else ["g2face"])])
     if own:
         networks, _ = read_bundle(own)
@@ -199,22 +203,12 @@ def _official(
         path = weights.path("g2face")
         networks = G2FaceNetworks()
         networks.load(_by_entry(load_file(path)), source=str(path))
-    identity, geometry = load_official_priors()
-    if _steered(networks, Architecture().geometry):
-        return networks, identity, geometry
-    return networks, identity, NoGeometry()
-
-
-def load_official_priors() -> tuple[ArcFaceIdentity, D3dfrGeometry]:
-    """ArcFace and Deep3DFaceRecon's regressor, with their authors' weights.
-
-    Raises:
-        MissingArtefact: They are not on this machine.
-    """
     recogniser, regressor = IResNet(50), D3dfr()
     for net, name in ((recogniser, "arcface-r50-ms1mv3"), (regressor, "d3dfr")):
         load_state(net, load_file(weights.path(name)), source=str(weights.path(name)))
-    return ArcFaceIdentity(recogniser), D3dfrGeometry(regressor)
+    steered = _steered(networks, Architecture().geometry)
+    geometry = D3dfrGeometry(regressor) if steered else NoGeometry()
+    return Model(networks, ArcFaceIdentity(recogniser), geometry)
 
 
 def _steered(networks: G2FaceNetworks, size: int) -> bool:

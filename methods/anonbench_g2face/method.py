@@ -84,7 +84,7 @@ class G2Face:
             NaN comes out grey: nothing was recovered.
         """
         images = self._signed(published)
-        bits = logits_to_bits(self._model.networks.hiding_extractor(images))
+        bits = logits_to_bits(self._extract(images))
         identity = bits_to_floats(bits, self._guard)
         shape = (self._architecture.identity, WIDTH)
         placeholder = torch.stack(
@@ -101,25 +101,26 @@ class G2Face:
     @torch.no_grad()
     def extract_bits(self, published: Tensor) -> Tensor:
         """The logits `[B, 32 n]` read from published pixels."""
-        logits: Tensor = self._model.networks.hiding_extractor(self._signed(published))
-        return logits.flatten(1)
+        return self._extract(self._signed(published)).flatten(1)
 
+    # One image at a time: in another batch a convolution may round differently. That would be
+    # another last bit, and it is bits that are hidden, read and compared.
     def _embed(self, images: Tensor) -> Tensor:
-        """Identities, one image at a time.
-
-        In another batch a convolution may round differently. That would be another last bit, and
-        it is bits that are hidden and compared.
-        """
         return torch.cat([self._model.identity.embed(image[None]) for image in images])
+
+    def _extract(self, images: Tensor) -> Tensor:
+        extractor = self._model.networks.hiding_extractor
+        return torch.cat([extractor(image[None]) for image in images])
 
     def _render(
         self, images: Tensor, identity: Tensor, bits: Tensor, keys: Sequence[bytes]
     ) -> Tensor:
         """Images `[B, 3, S, S]` in `[-1, 1]` under an identity, in `[0, 1]`."""
-        networks = self._model.networks
-        wplus = networks.style_mlp(identity, self._model.geometry.coefficients(images))
+        model, networks = self._model, self._model.networks
+        wplus = networks.style_mlp(identity, model.geometry.coefficients(images))
         noise = [maps.to(images.device) for maps in self._draw_noise(keys)]
-        output: Tensor = networks.anonymous_net(images, wplus, bits, noise)
+        drawn = model.render(identity, images) if model.render else None
+        output: Tensor = networks.anonymous_net(images, wplus, bits, noise, drawn)
         return ((output.float() + 1) / 2).clamp(0, 1)
 
     def _draw_noise(self, keys: Sequence[bytes]) -> list[Tensor]:
@@ -138,7 +139,7 @@ class G2Face:
                 f"{' x '.join(map(str, images.shape[1:]))}.",
                 mend=f"Align faces to the template '{self.card.template}'.",
             )
-        return (images - 0.5) / 0.5
+        return ((images - 0.5) / 0.5).contiguous()  # memory order decides last bits, too
 
     def _require_card_fits(self) -> None:
         found = self._architecture.sizes.image, self._architecture.bits

@@ -8,6 +8,7 @@ from torch import nn
 
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.stylegan2 import Sizes
+from anonbench_g2face.appearance import AppearancePrior
 from anonbench_g2face.checkpoints import bundle
 from anonbench_g2face.config import CODE, Variant
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
@@ -46,6 +47,16 @@ def write_bundle(path: Path, architecture: Architecture | None = None, seed: int
         edges = torch.randn_like(last.weight)  # no answer to even areas, so that all bits occur
         last.weight = nn.Parameter(edges - edges.mean(dim=(2, 3), keepdim=True))
         nn.init.zeros_(last.bias)
-        geometry = LandmarkPrior(COEFFICIENTS, width=8)
-        save_file(bundle(networks, {"identity": DemoIdentity(), "geometry": geometry}), path)
+        geometry, appearance = LandmarkPrior(COEFFICIENTS, width=8), AppearancePrior()
+        nn.init.uniform_(geometry.mean, 0.2, 0.8)
+        nn.init.normal_(geometry.basis, std=0.02)
+        nn.init.uniform_(appearance.points, 30, 100)
+        for values, spread in (
+            (appearance.mean, 0.3),
+            (appearance.down, 0.01),
+            (appearance.up, 0.3),
+        ):
+            nn.init.normal_(values, std=spread)
+        fitted = {"identity": DemoIdentity(), "geometry": geometry, "appearance": appearance}
+        save_file(bundle(networks, fitted), path)
     return path

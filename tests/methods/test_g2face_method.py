@@ -212,7 +212,8 @@ def test_half_precision_changes_little(method: G2Face, faces: Tensor, tmp_path: 
     model = method._model
     path = tmp_path / "half.safetensors"
     fitted = {"identity": model.identity, "geometry": model.geometry}
-    save_file(bundle_of(model.networks, fitted, half=True), path)
+    appearance = {"appearance": model.render.appearance}
+    save_file(bundle_of(model.networks, fitted | appearance, half=True), path)
     halved = build(path)
     difference = halved.anonymize(faces, KEYS) - method.anonymize(faces, KEYS)
     assert 0 < difference.abs().mean() < 0.02
