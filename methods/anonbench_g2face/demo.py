@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anonbench import weights
+from anonbench.errors import BadData
 from anonbench.nets.dlib_resnet import DIM, SIZE, DlibFaceResNet, load_dlib_resnet
 from anonbench.nets.stylegan2 import full_precision
 
@@ -106,11 +107,20 @@ class LandmarkPrior(nn.Module):
         self.head = nn.Linear(widths[-1] * side**2, size)
 
     def fit(self, points: NDArray[np.float32]) -> Tensor:
-        """Take the model from landmarks `[N, 68, 2]` in crop pixels; return the coefficients."""
+        """Take the model from landmarks `[N, 68, 2]` in crop pixels; return the coefficients.
+
+        Raises:
+            BadData: There are no more faces than coefficients.
+        """
+        size = len(self.basis)
+        if len(points) <= size:
+            raise BadData(
+                f"{len(points)} faces are too few for {size} components of their landmarks.",
+                mend=f"Train on more than {size} faces, better on thousands.",
+            )
         flat = torch.as_tensor(points).double().flatten(1) / CROP
         mean = flat.mean(dim=0)
         _, strength, axes = torch.linalg.svd(flat - mean, full_matrices=False)
-        size = len(self.basis)
         deviation = strength[:size] / (len(flat) - 1) ** 0.5
         self.mean.copy_(mean)
         self.basis.copy_(axes[:size] * deviation[:, None])

@@ -11,7 +11,7 @@ from anonbench.training.warps import similarities, warp
 
 def signed(images: NDArray[np.uint8]) -> Tensor:
     """Crops `[B, S, S, 3]` uint8 as `[B, 3, S, S]` in `[-1, 1]`."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def published(images: Tensor) -> Tensor:

@@ -109,6 +109,11 @@ def test_the_landmark_model_is_a_principal_component_analysis() -> None:
     np.testing.assert_allclose(coefficients.std(0).numpy(), 1, atol=0.01)
 
 
+def test_few_faces_have_no_principal_components() -> None:
+    with pytest.raises(BadData, match="8 faces are too few for 8 components"):
+        LandmarkPrior(size=8, width=8).fit(toy_crops(128, 8).points)
+
+
 def test_landmarks_are_learned_from_pixels(found: Crops) -> None:
     """More steps on few faces fit them better; the seed decides."""
     errors = []
