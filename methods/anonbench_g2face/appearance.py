@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anonbench_g2face.demo import CROP, DIM, POINTS, LandmarkPrior
+from anonbench.nets.dlib_resnet import DIM
+from anonbench_g2face.demo import CROP, POINTS, LandmarkPrior
 from anonbench_g2face.swaps import face_regions, match, swap
 
 # Where the face is in a crop whose landmarks are the mean ones: rows, columns.
@@ -126,8 +127,8 @@ class Renderer(nn.Module):
 
         Each is drawn alone: splines solved in a batch have other last bits.
         """
-        pairs = zip(identity.split(1), images.split(1), strict=True)
-        return torch.cat([self._draw(person, image) for person, image in pairs])
+        pairs = zip(identity, images, strict=True)
+        return torch.cat([self._draw(person[None], image[None]) for person, image in pairs])
 
     def _draw(self, identity: Tensor, image: Tensor) -> Tensor:
         landmarks = self.geometry.landmarks(self.geometry.coefficients(image))

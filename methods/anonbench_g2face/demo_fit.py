@@ -17,11 +17,13 @@ from anonbench.nets.dlib_resnet import SIZE
 from anonbench.registry import judges
 from anonbench.training.crops import DETECTOR, Crops
 from anonbench.training.warps import carry, warp
+from anonbench_g2face.appearance import AppearancePrior
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
 from anonbench_g2face.networks import DummyIdentity
 from anonbench_g2face.views import signed, slight_similarities
 
 _ALIGNED = 300  # crops from which the alignment is taken
+_DRAWN = 4000  # crops from which the appearance is taken
 _BATCH = 64
 _LOG = logging.getLogger(__name__)
 
@@ -91,6 +93,19 @@ def _disturbed_faces(crops: Crops) -> tuple[Tensor, Tensor]:
     brightness = 0.6 * torch.rand(_BATCH, 3, 1, 1) - 0.3
     recoloured = (warp(images, matrices) * contrast + brightness).clamp(-1, 1)
     return recoloured, carry(points, matrices, images.shape[-1])
+
+
+def fit_appearance(prior: AppearancePrior, crops: Crops, identities: Tensor) -> None:
+    """Fit the appearance model to some crops and the identities `[N, 128]` of all."""
+    device = prior.mean.device
+    chosen = torch.split(torch.randperm(len(crops.images))[:_DRAWN], _BATCH)
+    _LOG.info("appearance of %d faces", sum(map(len, chosen)))
+    prior.fit(
+        lambda indexes: signed(crops.images[indexes.numpy()]).to(device),
+        torch.from_numpy(crops.points).to(device),
+        identities,
+        chosen,
+    )
 
 
 def fit_dummy(dummy: DummyIdentity, embeddings: Tensor, steps: int = 300, batch: int = 256) -> None:

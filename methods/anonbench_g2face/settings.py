@@ -55,18 +55,18 @@ class Weights(_Table):
     Attributes:
         reconstruction: λ_rec, of L1 and of LPIPS (Eq. 11).
         adversarial: λ_adv (Eq. 12).
-        identity: λ_id of both stages (Eqs. 13 and 14).
+        identity: λ_id of the anonymization (Eq. 13).
         diversity: λ_div (Eq. 16).
         geometry: λ_geo (Eq. 20).
         hiding: λ_hide of the anonymization (Eq. 21).
         recovered_hiding: The same of the recovery.
         r1: Of the gradient penalty.
-        swap: Of L1 and LPIPS to face swaps, where faces are hidden; this and all below are the
+        recovered_identity: λ_id of the recovery (Eq. 14).
+        recovered_face: Of L1 and LPIPS of the recovered faces alone; this and all below are the
             demo's.
-        distilled: Of the same to what the networks themselves make of the others when those
-            faces, too, are hidden.
-        masked: Of what the masks let through of the original's face; they must select what is
-            generated.
+        swap: Of the same between anonymized images and face swaps.
+        rendered: Of the same between the other anonymized images and the faces that the priors
+            draw for them.
     """
 
     reconstruction: Schedule = 1.0
@@ -77,9 +77,10 @@ class Weights(_Table):
     hiding: Schedule = 10.0
     recovered_hiding: Schedule = 10.0
     r1: Schedule = 5.0
+    recovered_identity: Schedule = 1.0
+    recovered_face: Schedule = 0.0
     swap: Schedule = 0.0
-    distilled: Schedule = 0.0
-    masked: Schedule = 0.0
+    rendered: Schedule = 0.0
 
 
 class Settings(_Table):
@@ -113,9 +114,7 @@ class Settings(_Table):
         extractor_noise: Standard deviation of ε in Eq. 21, noise on images in [-1, 1] before the
             extractor; the article gives no number, the authors' code has 0.01.
         ada_target: Of the adaptive augmentation of what the discriminator sees, 0 for none.
-        swapped: Share of a batch that is to get the identities of face swaps.
-        blinded: Share of those whose faces the networks do not get to see, so that there is nothing
-            to copy: the swaps are their targets. Nor can such a face be recovered.
+        swapped: Share of a batch that is taught by face swaps and gets their identities.
         candidates: Donors among which the one with the most similar landmarks is taken.
         disturbed: Show the recogniser a slightly moved, recoloured copy of anonymized images.
         fit_steps: Steps of fitting the demo's landmark prior.
@@ -145,7 +144,6 @@ class Settings(_Table):
     extractor_noise: Annotated[float, Field(ge=0)] = 0.0
     ada_target: Annotated[float, Field(ge=0, lt=1)] = 0.0
     swapped: Schedule = 0.0
-    blinded: Schedule = 0.0
     candidates: int = 64
     disturbed: bool = False
     fit_steps: int = 800

@@ -59,14 +59,6 @@ def face_regions(points: Tensor, size: int) -> Tensor:
     return torch.from_numpy(masks).to(points.device)[:, None] / 255
 
 
-def without_faces(images: Tensor, regions: Tensor) -> Tensor:
-    """Images `[B, 3, S, S]` of which in the faces' regions only 4 x 4 colours are left."""
-    size = images.shape[-1]
-    colours = functional.avg_pool2d(images, size // 4)
-    blurred = functional.interpolate(colours, (size, size), mode="bilinear", align_corners=False)
-    return torch.lerp(images, blurred, regions)
-
-
 def _match_colours(donors: Tensor, originals: Tensor, mask: Tensor) -> Tensor:
     """Donors with the mean colour and the contrast that the originals have inside the mask.
 

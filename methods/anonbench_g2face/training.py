@@ -28,10 +28,10 @@ from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
 from anonbench_g2face.adversary import Adversary, Kind, adam, update
 from anonbench_g2face.checkpoints import bundle
-from anonbench_g2face.demo_losses import enlarged, kept_by, outputs_of, parted_l1
+from anonbench_g2face.demo_losses import enlarged, parted_l1
 from anonbench_g2face.networks import G2FaceNetworks
 from anonbench_g2face.settings import Settings, at
-from anonbench_g2face.swaps import Donors, face_regions, swap, without_faces
+from anonbench_g2face.swaps import Donors, face_regions, swap
 from anonbench_g2face.training_priors import (
     Priors,
     load_priors,
@@ -56,8 +56,6 @@ class _Drawn:
         dummy: The identities to give them `[B, n]`.
         bits: What to hide `[B, n, 32]`.
         swaps: Teachers `[K, 3, S, S]` of the first K images.
-        shown: What the networks get to see of the originals: of the first, no faces.
-        blind: How many these are.
     """
 
     images: Tensor
@@ -67,8 +65,6 @@ class _Drawn:
     dummy: Tensor
     bits: Tensor
     swaps: Tensor
-    shown: Tensor
-    blind: int
 
 
 class G2FaceTraining:
@@ -136,16 +132,13 @@ class G2FaceTraining:
         drawn = self._draw(batch, step)
         anonymized, values = self._anonymize(drawn, step)
         total = self._weighted(values, step)
-        if drawn.blind == len(drawn.images):  # none of them can be recovered
-            self._update(total)
-            return _numbers(values)
         if not self.variant.joint:
             self._update(total)
             anonymized = anonymized.detach()
         recovered, of_recovery = self._recover(drawn, self._public(anonymized), step)
         weighted = self._weighted(of_recovery, step)
         self._update(total + weighted if self.variant.joint else weighted)
-        values |= {f"recovered {name}": value for name, value in of_recovery.items()}
+        values |= {_of_recovery(name): value for name, value in of_recovery.items()}
         kinds: dict[Kind, Tensor] = {"anonymized": anonymized, "recovered": recovered}
         fakes = [
             images.detach() for kind, images in kinds.items() if self._adversary.sees(kind, step)
@@ -157,7 +150,6 @@ class G2FaceTraining:
     def _draw(self, batch: Batch, step: int) -> _Drawn:
         images = batch.images * 2 - 1
         swapped = round(at(self.settings.swapped, step) * len(images))
-        blind = round(at(self.settings.blinded, step) * swapped)
         with torch.no_grad():
             identity = self.priors.embed(images)
             donors = self._donors.draw(batch.points[:swapped])
@@ -165,7 +157,6 @@ class G2FaceTraining:
             taught = self.priors.embed(swaps)
             bits = _password(self.variant.hides, identity)
             coefficients = self.priors.coefficients(images)
-        hidden = face_regions(batch.points[:blind], images.shape[-1])
         dummy = self.networks.map_2_id(torch.randn(identity.shape, device=images.device))
         return _Drawn(
             images,
@@ -175,15 +166,11 @@ class G2FaceTraining:
             torch.cat([taught, dummy[swapped:]]),
             bits,
             swaps,
-            torch.cat([without_faces(images[:blind], hidden), images[blind:]]),
-            blind,
         )
 
     def _anonymize(self, drawn: _Drawn, step: int) -> tuple[Tensor, Losses]:
         """Anonymized images, before they are published, and the terms of Eq. 22."""
-        masks = self.networks.anonymous_net.fusion_mask
-        with outputs_of(masks) as given:
-            output = self._render(drawn.shown, drawn.dummy, drawn.coefficients, drawn.bits)
+        output = self._render(drawn.images, drawn.dummy, drawn.coefficients, drawn.bits)
         shown = disturbed(output) if self.settings.disturbed else output
         logits = self._extract(output)
         with self._accelerator.autocast():
@@ -196,7 +183,7 @@ class G2FaceTraining:
             "geometry": self._geometry(drawn.coefficients, output),
             "hiding": losses.hiding_loss(logits, drawn.bits),
         }
-        values |= self._taught(drawn, output, given, step)
+        values |= self._taught(drawn, output, step)
         if self.variant.anonymized_reconstruction:
             values["reconstruction"] = self._reconstruction(output, drawn.images)
         if self._adversary.asks("anonymized", step):
@@ -206,30 +193,18 @@ class G2FaceTraining:
             values["cosine"] = functional.cosine_similarity(found, drawn.identity).mean()
         return output, values
 
-    def _taught(self, drawn: _Drawn, output: Tensor, masks: list[Tensor], step: int) -> Losses:
-        """What swaps teach where faces are hidden; what is made there teaches the others."""
-        weights, blind, values = self.settings.weights, drawn.blind, Losses()
+    def _taught(self, drawn: _Drawn, output: Tensor, step: int) -> Losses:
+        """What swaps teach the first images, and the faces that the priors draw the others."""
+        weights, taught, values = self.settings.weights, len(drawn.swaps), Losses()
         regions = face_regions(drawn.points, output.shape[-1])
-        if blind:
-            values["swap"] = self._face_loss(output[:blind], drawn.swaps[:blind], regions[:blind])
-        if blind < len(output) and at(weights.distilled, step):
-            target = self._made_blindly(drawn, slice(blind, None), regions[blind:])
-            values["distilled"] = self._face_loss(output[blind:], target, regions[blind:])
-        if at(weights.masked, step):
-            values["masked"] = kept_by(masks, regions)
+        if taught:
+            values["swap"] = self._face_loss(output[:taught], drawn.swaps, regions[:taught])
+        if taught < len(output) and at(weights.rendered, step):
+            rest = drawn.images[taught:], drawn.dummy[taught:], drawn.coefficients[taught:]
+            target = self.priors.render(*rest)
+            if target is not None:
+                values["rendered"] = self._face_loss(output[taught:], target, regions[taught:])
         return values
-
-    @torch.no_grad()
-    def _made_blindly(self, drawn: _Drawn, chosen: slice, regions: Tensor) -> Tensor:
-        """Originals with the faces that the networks make without seeing the originals'."""
-        images = drawn.images[chosen]
-        made = self._render(
-            without_faces(images, regions),
-            drawn.dummy[chosen],
-            drawn.coefficients[chosen],
-            drawn.bits[chosen],
-        )
-        return torch.lerp(images, made.clamp(-1, 1), regions)
 
     def _face_loss(self, output: Tensor, target: Tensor, regions: Tensor) -> Tensor:
         """L1 of faces and, as another mean, around them; LPIPS of the faces enlarged."""
@@ -248,18 +223,20 @@ class G2FaceTraining:
         output = self._render(image, identity, coefficients, bits)
         with self._accelerator.autocast():
             found = self.priors.embed(output)
-        had_faces = slice(drawn.blind, None)
         values = {
-            "reconstruction": self._reconstruction(output[had_faces], drawn.images[had_faces]),
-            "identity": losses.cosine_towards(found[had_faces], drawn.identity[had_faces]),
+            "reconstruction": self._reconstruction(output, drawn.images),
+            "recovered_identity": losses.cosine_towards(found, drawn.identity),
             "geometry": self._geometry(drawn.coefficients, output),
         }
+        if at(self.settings.weights.recovered_face, step):
+            regions = face_regions(drawn.points, output.shape[-1])
+            values["recovered_face"] = self._face_loss(output, drawn.images, regions)
         if at(self.settings.weights.recovered_hiding, step):
             values["recovered_hiding"] = losses.hiding_loss(self._extract(output), bits)
         if self._adversary.asks("recovered", step):
             values["adversarial"] = self._adversary.fooled(output)
         with torch.no_grad():
-            error = (output.clamp(-1, 1) - drawn.images)[had_faces].square().flatten(1).mean(dim=1)
+            error = (output.clamp(-1, 1) - drawn.images).square().flatten(1).mean(dim=1)
             values["psnr"] = (10 * torch.log10(4 / error)).mean()
         return output, values
 
@@ -270,9 +247,10 @@ class G2FaceTraining:
         noise = draw_noise(architecture.sizes, [torch.default_generator] * len(images))
         noise = [maps.to(images.device) for maps in noise]
         steering = self.priors.steering(coefficients)[:, : architecture.geometry]
+        drawn = self.priors.render(images, identity, coefficients)
         with self._accelerator.autocast():
             wplus = self.networks.style_mlp(identity, steering)
-            output: Tensor = self.networks.anonymous_net(images, wplus, bits, noise)
+            output: Tensor = self.networks.anonymous_net(images, wplus, bits, noise, drawn)
         return output.float()
 
     def _public(self, images: Tensor) -> Tensor:
@@ -336,6 +314,11 @@ class G2FaceTraining:
     def export(self) -> Mapping[str, Tensor]:
         """A bundle (`anonbench_g2face.checkpoints`), the demo's in half precision."""
         return bundle(self.networks, self.priors.parts, half=self.settings.priors == "demo")
+
+
+def _of_recovery(name: str) -> str:
+    """A term's name in the log, where the anonymization may have one of the same name."""
+    return f"recovered {name.removeprefix('recovered_')}"
 
 
 def _numbers(values: Losses) -> dict[str, float]:

@@ -20,8 +20,9 @@ from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Decoder
 from anonbench.training.crops import Crops
 from anonbench.training.losses import Reduction
+from anonbench_g2face.appearance import AppearancePrior
 from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
-from anonbench_g2face.demo_fit import fit_dummy, fit_identity, fit_landmarks
+from anonbench_g2face.demo_fit import fit_appearance, fit_dummy, fit_identity, fit_landmarks
 from anonbench_g2face.geometry import MeshGeometry, landmark_loss
 from anonbench_g2face.networks import G2FaceNetworks, geometry_of
 from anonbench_g2face.priors import ArcFaceIdentity, D3dfrGeometry
@@ -66,6 +67,13 @@ class Priors(nn.Module, ABC):
     @abstractmethod
     def steering(self, coefficients: Tensor) -> Tensor:
         """Those among them that steer the decoder, `[B, geometry_size]`."""
+
+    def render(self, images: Tensor, identity: Tensor, coefficients: Tensor) -> Tensor | None:
+        """Images with the faces of identities drawn into them, without gradients; or none.
+
+        Only priors whose decoder has not learned faces before draw any.
+        """
+        return None
 
     @abstractmethod
     def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
@@ -124,7 +132,7 @@ class OfficialPriors(Priors):
 
 
 class DemoPriors(Priors):
-    """dlib's embedding and the landmark model, which are fitted to the crops before step 0.
+    """dlib's embedding, the landmark model and the appearance model, fitted before step 0.
 
     Args:
         steps: How long to fit the landmark model.
@@ -136,6 +144,7 @@ class DemoPriors(Priors):
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.identity, self.geometry = DemoIdentity(), LandmarkPrior()
+        self.appearance = AppearancePrior()
         self.geometry_size = len(self.geometry.basis)
         self._steps = steps
         self.register_buffer("fitted", torch.tensor(False))
@@ -143,17 +152,18 @@ class DemoPriors(Priors):
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """Both."""
-        return {"identity": self.identity, "geometry": self.geometry}
+        """All three."""
+        return dict(self.named_children())
 
     @property
     def ready(self) -> bool:
-        """Whether both have been fitted; a checkpoint remembers."""
+        """Whether they have been fitted; a checkpoint remembers."""
         return bool(self.fitted)
 
     def prepare(self, networks: G2FaceNetworks, crops: Crops) -> None:
-        """Fit both to the crops, and the dummy identities to the crops' identities."""
+        """Fit all to the crops, and the dummy identities to the crops' identities."""
         embeddings = fit_identity(self.identity, crops)
+        fit_appearance(self.appearance, crops, embeddings)
         fit_dummy(networks.map_2_id, embeddings)
         fit_landmarks(self.geometry.requires_grad_(), crops, self._steps)
         self.requires_grad_(False)
@@ -170,6 +180,11 @@ class DemoPriors(Priors):
     def steering(self, coefficients: Tensor) -> Tensor:
         """All of them."""
         return coefficients
+
+    @torch.no_grad()
+    def render(self, images: Tensor, identity: Tensor, coefficients: Tensor) -> Tensor:
+        """Faces of the appearance model where the coefficients say that the faces are."""
+        return self.appearance.render(identity, self.geometry.landmarks(coefficients), images)
 
     def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
         """Eq. 19 alone and as it is written, with landmarks in pixels of the crop."""

@@ -45,6 +45,13 @@ class ToyPriors(Priors):
         return functional.adaptive_avg_pool2d(images.float(), 4).flatten(1)
 
 
+class DrawingPriors(ToyPriors):
+    """Draws mirrored images."""
+
+    def render(self, images: Tensor, identity: Tensor, coefficients: Tensor) -> Tensor:
+        return images.flip(3)
+
+
 class FittedPriors(ToyPriors):
     """Toy priors that one value is fitted of, by torch's generator."""
 

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from g2face_world import (
     COUNT,
     Calls,
+    DrawingPriors,
     FittedPriors,
     toy_batch,
     toy_crops,
@@ -27,7 +28,7 @@ from anonbench.training.loop import MODEL, Loop
 from anonbench.training.settings import Config, Data, Run
 from anonbench_g2face.checkpoints import read_bundle
 from anonbench_g2face.demo_losses import enlarged, parted_l1
-from anonbench_g2face.swaps import face_regions, without_faces
+from anonbench_g2face.swaps import face_regions
 from anonbench_g2face.training import G2FaceTraining
 
 
@@ -159,47 +160,40 @@ def test_the_extractor_reads_through_noise() -> None:
     assert torch.equal(decoder.arguments[1][0], decoder.results[0]), "recovery does not"
 
 
-def test_hidden_faces_are_not_asked_to_come_back() -> None:
-    settings = toy_settings(swapped=1.0, blinded=0.5, weights={"swap": 1.0, "distilled": 1.0})
-    training = toy_training(settings)
+def test_swaps_teach_the_first_images_and_drawn_faces_the_others() -> None:
+    weights = {**NOTHING, "swap": 1.0, "rendered": 1.0}
+    training = toy_training(toy_settings(swapped=0.5, weights=weights), DrawingPriors())
     batch = toy_batch()
     with Calls(training.networks.anonymous_net) as decoder:
         values = training.step(batch, 0)
-    images, seen = batch.images * 2 - 1, decoder.arguments[0][0]
-    assert not torch.equal(seen[0], images[0]) and torch.equal(seen[2:], images[2:])
-    recovered, wanted = decoder.results[-1][2:], images[2:]
-    error = (recovered.clamp(-1, 1) - wanted).square().flatten(1).mean(1)
-    assert values["recovered psnr"] == pytest.approx(
-        float((10 * torch.log10(4 / error)).mean()), rel=1e-4
-    )
-    assert values["swap"] > 0 and values["distilled"] > 0
+    images, drawn = decoder.arguments[0][0], decoder.arguments[0][4]
+    assert torch.equal(images, batch.images * 2 - 1)
+    assert torch.equal(drawn, images.flip(3)), "what the priors draw reaches the decoder"
+    regions = face_regions(batch.points, 32)[2:]
+    output, target = decoder.results[0][2:], drawn[2:]
+    lpips = random_lpips("alex")(enlarged(output), enlarged(target)).mean()
+    expected = parted_l1(output, target, regions) + lpips
+    assert values["rendered"] == pytest.approx(float(expected), rel=1e-3)
+    assert values["swap"] > 0
 
 
-def test_where_all_faces_are_hidden_there_is_no_recovery() -> None:
-    settings = toy_settings(swapped=1.0, blinded=1.0, weights={"swap": 1.0})
-    training = toy_training(settings)
+def test_priors_that_draw_nothing_teach_nothing() -> None:
+    training = toy_training(toy_settings(weights={**NOTHING, "rendered": 1.0}))
     with Calls(training.networks.anonymous_net) as decoder:
         values = training.step(toy_batch(), 0)
-    assert len(decoder.arguments) == 1
-    assert not [name for name in values if name.startswith("recovered")]
+    assert "rendered" not in values
+    assert all(arguments[4] is None for arguments in decoder.arguments)
 
 
-def test_what_is_made_of_hidden_faces_teaches_the_others() -> None:
-    """The second rendering of a step, without gradients, is the target of what saw the faces."""
-    training = toy_training(toy_settings(weights={**NOTHING, "distilled": 1.0}))
+def test_recovered_faces_count_once_more_where_they_are_asked_to() -> None:
+    training = toy_training(toy_settings(weights={**NOTHING, "recovered_face": 1.0}))
     batch = toy_batch()
     with Calls(training.networks.anonymous_net) as decoder:
         values = training.step(batch, 0)
-    seeing, blind, _ = decoder.arguments
-    images = batch.images * 2 - 1
-    regions = face_regions(batch.points, 32)
-    assert torch.equal(seeing[0], images)
-    assert torch.equal(blind[0], without_faces(images, regions))
-    assert torch.equal(seeing[2], blind[2]), "the same bits"
-    target = torch.lerp(images, decoder.results[1].clamp(-1, 1), regions)
-    lpips = random_lpips("alex")(enlarged(decoder.results[0]), enlarged(target)).mean()
-    expected = parted_l1(decoder.results[0], target, regions) + lpips
-    assert values["distilled"] == pytest.approx(float(expected), rel=1e-3)
+    output, target = decoder.results[-1], batch.images * 2 - 1
+    lpips = random_lpips("alex")(enlarged(output), enlarged(target)).mean()
+    expected = parted_l1(output, target, face_regions(batch.points, 32)) + lpips
+    assert values["recovered face"] == pytest.approx(float(expected), rel=1e-3)
 
 
 def test_without_the_geometric_prior_identity_alone_steers() -> None:
@@ -265,9 +259,8 @@ def train(folder: Path, steps: int, state: Any = None) -> tuple[list[dict[str, f
     settings = toy_settings(
         ada_target=0.6,
         swapped=0.5,
-        blinded=0.5,
         disturbed=True,
-        weights={"swap": 1.0, "distilled": 1.0, "masked": 1.0},
+        weights={"swap": 1.0, "recovered_face": 1.0},
     )
     training = G2FaceTraining(settings, accelerator, crops, FittedPriors())
     run = Run(steps=steps, batch=4, seed=3, checkpoint_every=2, preview_every=3, ema=0.5)
