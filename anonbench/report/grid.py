@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,8 @@ def draw_grid(columns: Sequence[Column], side: int) -> Image.Image:
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
     for x, column in enumerate(columns):
         left = _GAP + x * step
-        pen.text((left + side / 2, _TITLE / 2), column.title, "black", font, anchor="mm")
+        title = normalize("NFKC", column.title)  # the font has no superscripts
+        pen.text((left + side / 2, _TITLE / 2), title, "black", font, anchor="mm")
         for y, face in enumerate(column.faces):
             top = _TITLE + _GAP + y * step
             if face is None:
