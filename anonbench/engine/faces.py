@@ -168,3 +168,8 @@ def rows_of(items: Sequence[Item], compute: Callable[[Item], dict[str, Value]]) 
         except BadImage as error:
             rows.append(Row(item.id, error=str(error)))
     return rows
+
+
+def sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that have something to work on, and those that carry an error."""
+    return [row for row in rows if not row.error], [row for row in rows if row.error]

@@ -24,6 +24,7 @@ from anonbench.engine.faces import (
     Published,
     crop_of,
     rows_of,
+    sorted_out,
     to_float,
 )
 from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
@@ -161,9 +162,7 @@ class HidePassword(Stage):
         """Rows with the bits as `bits`, packed eight to a byte."""
         import torch
 
-        cropped = rows_of(items, self._crop)
-        good = [row for row in cropped if not row.error]
-        rows = [row for row in cropped if row.error]
+        good, rows = sorted_out(rows_of(items, self._crop))
         if not good:
             return rows
         crops = to_tensor([row["crop"] for row in good])

@@ -28,6 +28,7 @@ from anonbench.engine.faces import (
     join_items,
     pack_face,
     rows_of,
+    sorted_out,
     to_float,
 )
 from anonbench.engine.store import Artefact, Row, Value
@@ -183,9 +184,7 @@ class Embed(Stage):
         """Rows with the embedding as `vector`."""
         import torch
 
-        cropped = rows_of(items, self._crop)
-        good = [row for row in cropped if not row.error]
-        rows = [row for row in cropped if row.error]
+        good, rows = sorted_out(rows_of(items, self._crop))
         if not good:
             return rows
         crops = to_tensor([row["crop"] for row in good])
@@ -216,9 +215,7 @@ class Compare(Stage):
         """Rows with the distance as `distance`."""
         import torch
 
-        pairs = rows_of(items, self._pair)
-        good = [row for row in pairs if not row.error]
-        rows = [row for row in pairs if row.error]
+        good, rows = sorted_out(rows_of(items, self._pair))
         if not good:
             return rows
         device = models.resolve_device(self.device)

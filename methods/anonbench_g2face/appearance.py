@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from anonbench.nets.dlib_resnet import DIM
 from anonbench_g2face.demo import CROP, POINTS, LandmarkPrior
-from anonbench_g2face.swaps import face_regions, match, swap
+from anonbench_g2face.swaps import face_regions, match, statistics, swap
 
 # Where the face is in a crop whose landmarks are the mean ones: rows, columns.
 _ROWS, _COLUMNS = (24, 112), (20, 108)
@@ -98,10 +98,8 @@ class AppearancePrior(nn.Module):
     def _textures(self, images: Tensor, points: Tensor, region: Tensor) -> Tensor:
         """Faces moved to the mean landmarks, of mean 0 and deviation 1: `[B, 3 * side²]`."""
         warped = match(images, self.points.expand(len(images), -1, -1), points)
-        share = region / region.sum()
-        mean = (warped * share).sum(dim=(2, 3), keepdim=True)
-        variance = ((warped - mean).square() * share).sum(dim=(2, 3), keepdim=True)
-        deviation = variance.mean(dim=1, keepdim=True).sqrt() + 1e-3
+        mean, deviations = statistics(warped, region)
+        deviation = deviations.square().mean(dim=1, keepdim=True).sqrt()
         faces = ((warped - mean) / deviation).clamp(-_SPREAD, _SPREAD)
         faces = faces[:, :, slice(*_ROWS), slice(*_COLUMNS)]
         small = functional.interpolate(

@@ -67,8 +67,8 @@ def _match_colours(donors: Tensor, originals: Tensor, mask: Tensor) -> Tensor:
     pale = _colourfulness(originals, mask) / _colourfulness(donors, mask)
     grey = donors.mean(dim=1, keepdim=True)
     donors = grey + (donors - grey) * pale.clamp(max=1)
-    mean, deviation = _statistics(originals, mask)
-    own_mean, own_deviation = _statistics(donors, mask)
+    mean, deviation = statistics(originals, mask)
+    own_mean, own_deviation = statistics(donors, mask)
     contrast = (deviation / own_deviation).mean(dim=1, keepdim=True).clamp(*_CONTRAST)
     return ((donors - own_mean) * contrast + mean).clamp(-1, 1)
 
@@ -76,10 +76,10 @@ def _match_colours(donors: Tensor, originals: Tensor, mask: Tensor) -> Tensor:
 def _colourfulness(images: Tensor, mask: Tensor) -> Tensor:
     """How far colours are from grey inside a mask, about their mean colour: `[B, 1, 1, 1]`."""
     tints = images - images.mean(dim=1, keepdim=True)
-    return _statistics(tints, mask)[1].mean(dim=1, keepdim=True)
+    return statistics(tints, mask)[1].mean(dim=1, keepdim=True)
 
 
-def _statistics(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def statistics(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Means and standard deviations `[B, 3, 1, 1]` inside a mask."""
     share = mask / mask.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
     mean = (images * share).sum(dim=(2, 3), keepdim=True)
