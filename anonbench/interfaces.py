@@ -1,8 +1,7 @@
-"""What the parts of the suite promise each other: cards (data) and protocols (behaviour).
+"""What the parts of the suite promise each other: values and behaviour.
 
-Cards are pydantic models read from a `card.toml`; they describe a plug-in without loading it,
-so `anonbench list` needs neither torch nor weights. The behaviour is a handful of small typing
-protocols; a plug-in needs no base class from here.
+The behaviour is a handful of small typing protocols; a plug-in needs no base class from here. Its
+card is one of `anonbench.cards`.
 
 Conventions inside the suite: images are float32 RGB tensors `[B, 3, H, W]` in `[0, 1]`, decoded
 image files are uint8 RGB arrays `[H, W, 3]`, coordinates are pixels `(x, y)` with the centre of
@@ -14,11 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
-
-from pydantic import BaseModel, ConfigDict, Field
-
-from anonbench.errors import BadConfig
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,219 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from anonbench.cards import DatasetCard, JudgeCard, MethodCard, ProtocolCard
     from anonbench.data.manifest import Manifest
     from anonbench.results.record import Reduction
 
-ConfigValue = bool | int | float | str
-Source = Literal["original", "published", "recovered"]
-JudgeKind = Literal[
-    "recognition", "detection", "landmarks", "geometry", "pose", "expression", "perceptual"
-]
-
-
-# ---------------------------------------------------------------------------------------- cards
-class Card(BaseModel):
-    """What every plug-in says about itself.
-
-    Attributes:
-        name: The registered name.
-        version: Bumped whenever the same input may give another output; part of every key.
-        title: Name as printed in tables.
-        summary: One sentence for `anonbench list`.
-        licence: SPDX identifier or the publisher's words.
-        research_only: Whether the licence forbids other than research use.
-        citation: How to cite it.
-        extras: Extras of anonbench that it needs (`torch`, `faces` ...).
-        config: Parameters with their default values; a user changes one with `NAME:key=value`.
-        suite_config: Default values that are others in a suite, by the suite's name.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: int = 1
-    title: str
-    summary: str
-    licence: str
-    research_only: bool = False
-    citation: str = ""
-    extras: tuple[str, ...] = ("torch",)
-    config: dict[str, ConfigValue] = Field(default_factory=dict)
-    suite_config: dict[str, dict[str, ConfigValue]] = Field(default_factory=dict)
-
-    def configured(self, config: Mapping[str, ConfigValue]) -> Self:
-        """This card with these parameters."""
-        return self.model_copy(update={"config": dict(config)})
-
-
-class CheckpointCard(BaseModel):
-    """What a method's card says where one of its checkpoints is chosen; see `MethodCard`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    template: str
-    hidden_bits: int = 0
-    weights: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    white_box_judges: tuple[str, ...] = ()
-
-
-class MethodCard(Card):
-    """Card of an anonymization method.
-
-    Attributes:
-        family: Name shared by the variants of one method (`pixelate-light` is a `pixelate`).
-        paper: Where the method was published.
-        year: Year of publication.
-        template: Alignment that the method works on, a name of `anonbench.data.align`.
-        reversible: Whether the method has `recover`.
-        key: What the per-sample key means: nothing, a seed of public randomness, or a secret.
-        hidden_bits: Number of bits hidden in an image, 0 for none.
-        hidden_format: What they stand for: nothing in particular, or float32 numbers of 32 bits
-            each, sign first (`anonbench.nets.float_bits`).
-        needs_latent: Whether recovery needs more than the published image and the key.
-        weights: Names of catalogue artefacts.
-        files: Weights that come with the method, as `PACKAGE/FILE`.
-        file_config: Parameters that name a file of the user's, empty for none, and which of the
-            weights and files above such a file takes the place of.
-        white_box_judges: Judges that the method's training or inference used.
-        checkpoints: What is said otherwise where the parameter `checkpoint` has this value.
-        claims: What the authors claim, in their words or numbers.
-    """
-
-    family: str
-    paper: str
-    year: int | None = None
-    template: str = "ffhq-256"
-    reversible: bool = False
-    key: Literal["none", "seed", "password"] = "none"
-    hidden_bits: int = 0
-    hidden_format: Literal["bits", "float32"] = "bits"
-    needs_latent: bool = False
-    weights: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    file_config: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    white_box_judges: tuple[str, ...] = ()
-    checkpoints: dict[str, CheckpointCard] = Field(default_factory=dict)
-    claims: tuple[str, ...] = ()
-
-    def configured(self, config: Mapping[str, ConfigValue]) -> Self:
-        """This card with these parameters, and what the chosen checkpoint says.
-
-        Raises:
-            BadConfig: The method has no such checkpoint.
-        """
-        card = super().configured(config)
-        if self.checkpoints:
-            card = card.model_copy(update=dict(self._checkpoint(config.get("checkpoint"))))
-        replaced = {n for key, names in self.file_config.items() if config[key] for n in names}
-        kept = {
-            field: tuple(name for name in getattr(card, field) if name not in replaced)
-            for field in ("weights", "files")
-        }
-        return card.model_copy(update=kept)
-
-    def _checkpoint(self, name: ConfigValue | None) -> CheckpointCard:
-        if name not in self.checkpoints:
-            known = list(self.checkpoints)
-            raise BadConfig(
-                f"{self.name} has no checkpoint '{name}'.",
-                why=f"Its checkpoints are: {', '.join(known)}.",
-                mend=f"Write {self.name}:checkpoint={known[0]}",
-            )
-        return self.checkpoints[str(name)]
-
-
-class JudgeCard(Card):
-    """Card of a judge, a pretrained model that measures.
-
-    Attributes:
-        kind: What it measures.
-        template: Alignment of its input; empty for a detector, which sees the whole image, and
-            for a perceptual judge, which sees crops as the method has them.
-        dim: Length of its output vector, 0 where that makes no sense.
-        training_data: What it was trained on.
-        weights: Names of catalogue artefacts.
-        packages: Python packages that carry weights of it; their versions stand in for a hash.
-            `A|B` means whichever is installed.
-        white_box_for: Method families that were trained or optimised against this judge.
-    """
-
-    kind: JudgeKind
-    template: str = ""
-    dim: int = 0
-    training_data: str
-    weights: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    white_box_for: tuple[str, ...] = ()
-
-
-class DatasetCard(Card):
-    """Card of a dataset.
-
-    Attributes:
-        artefact: Catalogue artefact that `anonbench fetch` brings, empty where a user must
-            bring the data.
-        layout: Where the files stand below `--data-root`, in words.
-        fallback_box: Face box used for an original in which no face is found, as fractions
-            `(left, top, right, bottom)` of width and height.
-        upsample: How often the image is doubled before HOG detection.
-    """
-
-    extras: tuple[str, ...] = ()
-    artefact: str = ""
-    layout: str
-    fallback_box: tuple[float, float, float, float] = (0.2, 0.2, 0.8, 0.8)
-    upsample: int = 1
-
-
-class MetricSpec(BaseModel):
-    """What a metric is, whatever its value: name, unit, and which way is better.
-
-    Attributes:
-        name: Its name in results.
-        title: Its name in tables.
-        unit: Unit, empty for a plain number.
-        direction: Which way is better.
-        judged: Whether a judge measures it; False for one that needs none.
-        headline: Whether a table shows it unasked, where there is a value of it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    title: str
-    unit: str = ""
-    direction: Literal["lower", "higher", "none"]
-    judged: bool = True
-    headline: bool = False
-
-
-class SuiteCard(BaseModel):
-    """The dataset and the judges with which a suite runs a protocol."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    judges: tuple[str, ...]
-
-
-class ProtocolCard(Card):
-    """Card of a protocol: what is measured, on which data, how.
-
-    Attributes:
-        requires: What a method must offer: `reversible`, `hidden_bits`.
-        judge_kind: The kind of judge that it takes; empty where it takes none.
-        suites: Dataset and judges per suite (`demo`, `paper`).
-        metrics: What it reports.
-        published: Table ids in results/published that this protocol reproduces.
-    """
-
-    requires: tuple[Literal["reversible", "hidden_bits"], ...] = ()
-    judge_kind: JudgeKind | Literal[""] = "recognition"
-    suites: dict[str, SuiteCard]
-    metrics: tuple[MetricSpec, ...]
-    published: tuple[str, ...] = ()
+Source = Literal["original", "reference", "published", "recovered"]
 
 
 # --------------------------------------------------------------------------------------- values
@@ -272,6 +59,7 @@ class Face:
             the mouth corner at the image's left, the other corner.
         points68: `[68, 2]` in iBUG order, or None.
         dlib5: `[5, 2]` of dlib's 5-point predictor (eye corners and nose base), or None.
+        whole: `(width, height)` of an image that is, as a whole, an FFHQ-aligned crop; else None.
     """
 
     box: NDArray[np.float64]
@@ -279,6 +67,7 @@ class Face:
     points5: NDArray[np.float64]
     points68: NDArray[np.float64] | None = None
     dlib5: NDArray[np.float64] | None = None
+    whole: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -287,15 +76,21 @@ class Needs:
 
     Attributes:
         original: Ids to judge as they are.
+        reference: Ids whose originals are judged as the method's crops at 8 bits: what a perfect
+            recovery would be, and what a method that changes nothing publishes.
         published: Ids to judge published.
         recovered: Ids to judge recovered; nothing comes of it for a method that cannot.
         bits: Ids whose hidden bits are read; likewise.
+        seeds: With how many consecutive seeds, from the run's own, images are published and
+            recovered. For a method that draws nothing, one is enough and there is only one.
     """
 
     original: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
     bits: tuple[str, ...] = ()
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -342,6 +137,25 @@ class Crops:
 
     id: str
     images: tuple[NDArray[np.float32], ...] = ()
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a detector or a describing judge says of one sample in several sources.
+
+    Attributes:
+        id: The sample.
+        values: Per source an array `[D]` for each of the judge's traits; none where it failed.
+        found: Per source whether there is a face: found by the judge itself where it looks at
+            the method's crop, by the run's detector where it is shown an aligned one. Values of
+            a source without a face mean nothing.
+        failed: Why there are no values, or empty.
+    """
+
+    id: str
+    values: tuple[Mapping[str, NDArray[np.floating]], ...] = ()
+    found: tuple[bool, ...] = ()
     failed: str = ""
 
 
@@ -444,6 +258,22 @@ class Recogniser(Protocol):
         ...
 
 
+class Describer(Protocol):
+    """A judge of kind `landmarks`, `geometry`, `pose`, `expression` or `features`.
+
+    Built as `Attr(card, device)`.
+    """
+
+    card: JudgeCard
+
+    def describe(self, crops: Tensor) -> Mapping[str, Tensor]:
+        """The traits of its card, `[B, D]` each, of crops `[B, 3, S, S]` in `[0, 1]`.
+
+        Where it finds no face in a crop, that row is NaN in all of them.
+        """
+        ...
+
+
 class PerceptualJudge(Protocol):
     """A judge of kind `perceptual`. Built as `Attr(card, device)`."""
 
@@ -480,12 +310,34 @@ class Dataset(Protocol):
 class Evidence(Protocol):
     """What the engine computed for a protocol's `Needs`."""
 
+    @property
+    def method(self) -> MethodCard:
+        """The card of the method that was run."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """The device that networks run on, as `--device` names it."""
+        ...
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds with which there are published images, the run's own first."""
+        ...
+
     def lacks(self, source: Source) -> str:
         """Why a source does not exist for this method (`not reversible`), or nothing."""
         ...
 
-    def embeddings(self, source: Source, judge: str) -> Embeddings:
-        """Embeddings of one recogniser on one source of images."""
+    def embeddings(self, source: Source, judge: str, seed: int | None = None) -> Embeddings:
+        """Embeddings of one recogniser on one source of images; the run's own seed if None."""
+        ...
+
+    def traits(self, judge: str, *sources: Source) -> Iterator[Traits]:
+        """What a detector or a describing judge says, sample by sample.
+
+        Of every sample that was needed of all these sources, in the order of the needs.
+        """
         ...
 
     def distances(self, source: Source, judge: str) -> Distances:

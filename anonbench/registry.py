@@ -18,14 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from anonbench.errors import BadConfig, MissingExtra, UnknownName, UserError
 
 if TYPE_CHECKING:
-    from anonbench.interfaces import (
-        Card,
-        ConfigValue,
-        DatasetCard,
-        JudgeCard,
-        MethodCard,
-        ProtocolCard,
-    )
+    from anonbench.cards import Card, ConfigValue, DatasetCard, JudgeCard, MethodCard, ProtocolCard
 
 C = TypeVar("C", bound="Card")
 
@@ -37,7 +30,7 @@ class Registry(Generic[C]):
 
     Args:
         kind: `method`, `protocol`, `judge` or `dataset`; also the entry-point group.
-        card_type: Name of its card's class in `anonbench.interfaces`.
+        card_type: Name of its card's class in `anonbench.cards`.
     """
 
     def __init__(self, kind: str, card_type: str) -> None:
@@ -140,9 +133,9 @@ class Registry(Generic[C]):
     def _validate(self, name: str, table: dict[str, Any]) -> C:
         from pydantic import ValidationError
 
-        from anonbench import interfaces
+        from anonbench import cards
 
-        card_type: type[C] = getattr(interfaces, self._card_type)
+        card_type: type[C] = getattr(cards, self._card_type)
         try:
             card = card_type.model_validate({"name": name, **table})
         except ValidationError as error:

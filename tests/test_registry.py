@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from anonbench import registry
+from anonbench.cards import DatasetCard, JudgeCard, MethodCard, ProtocolCard
 from anonbench.errors import BadConfig, MissingExtra, UnknownName, UserError
-from anonbench.interfaces import DatasetCard, JudgeCard, MethodCard, ProtocolCard
 from anonbench.registry import Registry
 
 CARDS = """
@@ -34,7 +34,7 @@ config = {{ rounds = 7 }}
 """
 LIST = "import sys; from anonbench.cli import main; sys.argv[1:1] = ['list', 'methods']; main()"
 CARRIED = """
-from anonbench.interfaces import MethodCard
+from anonbench.cards import MethodCard
 
 class Carried:
     card = MethodCard(name="{package}-carried", title="Carried", licence="MIT", family="carried",

@@ -12,7 +12,7 @@ from anonbench.cli.options import AsJson
 from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
-    from anonbench.interfaces import MethodCard
+    from anonbench.cards import MethodCard
     from anonbench.photos.outcome import Outcome, Status
 
 _COUNTED: "dict[Status, str]" = {

@@ -7,7 +7,8 @@ from anonbench import registry
 from anonbench.errors import BadData, MissingArtefact
 
 if TYPE_CHECKING:
-    from anonbench.interfaces import Dataset, DatasetCard
+    from anonbench.cards import DatasetCard
+    from anonbench.interfaces import Dataset
 
 
 def locate(card: "DatasetCard", data_root: Path | None) -> Path:

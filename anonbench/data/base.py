@@ -10,10 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import DatasetCard
 from anonbench.data.images import read_image
 from anonbench.data.manifest import Manifest, build_manifest
 from anonbench.errors import BadData, BadImage
-from anonbench.interfaces import DatasetCard, Pair, Sample
+from anonbench.interfaces import Pair, Sample
 from anonbench.paths import home
 
 _TOLERATED = 0.01  # share of images that may be missing; the rest still gives a measurement

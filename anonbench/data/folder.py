@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from anonbench.cards import DatasetCard
 from anonbench.data.base import ImageDataset
 from anonbench.data.images import SUFFIXES
 from anonbench.data.pairs import fold_pairs
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import DatasetCard, Pair, Sample
+from anonbench.interfaces import Pair, Sample
 
 
 class Folder(ImageDataset):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from anonbench.cards import DatasetCard
 from anonbench.data.base import ImageDataset
 from anonbench.data.pairs import PairLine, read_pairs
 from anonbench.errors import BadData
-from anonbench.interfaces import DatasetCard, Pair, Sample
+from anonbench.interfaces import Pair, Sample
 
 # Names under which the publisher and scikit-learn ship the images; the folder itself comes first.
 _FOLDERS = (".", "lfw", "lfw_funneled", "lfw-funneled", "lfw-deepfunneled", "lfw_deepfunneled")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from anonbench.cards import JudgeCard
 from anonbench.engine.channel import local
 from anonbench.engine.evidence import Collected, Gathered, Password
 from anonbench.engine.execute import Executor
@@ -11,7 +12,7 @@ from anonbench.engine.plan import Job, key_of
 from anonbench.engine.recipient import HidePassword, ReadPassword, Recover
 from anonbench.engine.stages import Compare, Embed, FindFaces, Publish
 from anonbench.engine.store import Artefact
-from anonbench.interfaces import JudgeCard, Needs, Source
+from anonbench.interfaces import Needs, Source
 
 CROP_UPSAMPLE = 1
 """Doublings before HOG looks at a published or recovered crop; PROTOCOLS.md P4 names one."""

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import MethodCard
 from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
 from anonbench.engine.store import Artefact, Row
 from anonbench.errors import BadImage
-from anonbench.interfaces import Bits, Crops, Distances, Embeddings, MethodCard, Source
+from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Source
 
 
 @dataclass

@@ -7,11 +7,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import DatasetCard
 from anonbench.engine import models
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.store import Artefact, Row, Value
 from anonbench.errors import BadImage
-from anonbench.interfaces import DatasetCard, Face
+from anonbench.interfaces import Face
 
 Presentation = Literal["crop", "paste"]
 

@@ -5,16 +5,13 @@ from pathlib import Path
 from typing import cast
 
 from anonbench import registry
+from anonbench.cards import ConfigValue, DatasetCard, JudgeCard, MethodCard
 from anonbench.errors import BadConfig, UserError
 from anonbench.interfaces import (
-    ConfigValue,
     Dataset,
-    DatasetCard,
     Detector,
     HidesPassword,
-    JudgeCard,
     Method,
-    MethodCard,
     PerceptualJudge,
     Recogniser,
     ReversibleMethod,

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from anonbench import registry, weights
+from anonbench.cards import Card, JudgeCard, MethodCard, ProtocolCard, SuiteCard
 from anonbench.data import open_dataset
 from anonbench.data.align import template
 from anonbench.engine.channel import Channel
@@ -20,15 +21,7 @@ from anonbench.engine.environment import installed_version, usable_cores
 from anonbench.engine.execute import Overwrite
 from anonbench.engine.store import content_key
 from anonbench.errors import BadConfig
-from anonbench.interfaces import (
-    BenchProtocol,
-    Card,
-    Dataset,
-    JudgeCard,
-    MethodCard,
-    ProtocolCard,
-    SuiteCard,
-)
+from anonbench.interfaces import BenchProtocol, Dataset
 from anonbench.results.record import DatasetRef, JudgeRef, MethodRef, PluginRef, Setup
 
 
@@ -200,7 +193,7 @@ def plan(config: RunConfig) -> list[Job]:
     Raises:
         UserError: A name, option, dataset or file is wrong or missing.
     """
-    protocols = [_with_undetected(registry.protocols.parse(p), config) for p in config.protocols]
+    protocols = [_with_undetected(registry.protocols.parse(p, config.suite), config) for p in config.protocols]
     for protocol in protocols:
         build_protocol(protocol)
     methods = [registry.methods.parse(spec, config.suite) for spec in config.methods]
@@ -242,15 +235,15 @@ def _suite(protocol: ProtocolCard, config: RunConfig, asked: Mapping[str, JudgeC
             why=f"Its suites are: {', '.join(protocol.suites)}.",
         )
     suite = protocol.suites[config.suite]
-    fitting = tuple(spec for spec, card in asked.items() if card.kind == protocol.judge_kind)
+    fitting = tuple(spec for spec, card in asked.items() if card.kind in protocol.judge_kinds)
     return SuiteCard(dataset=config.dataset or suite.dataset, judges=fitting or suite.judges)
 
 
 def _refuse_idle_judges(asked: Mapping[str, JudgeCard], protocols: Sequence[ProtocolCard]) -> None:
-    kinds = {protocol.judge_kind for protocol in protocols}
+    kinds = {kind for protocol in protocols for kind in protocol.judge_kinds}
     for spec, card in asked.items():
         if card.kind not in kinds:
-            takes = ", ".join(f"{p.name} {p.judge_kind or 'none'}" for p in protocols)
+            takes = "; ".join(f"{p.name} {'/'.join(p.judge_kinds) or 'none'}" for p in protocols)
             raise BadConfig(
                 f"The judge '{spec}' is of the kind {card.kind}, which no protocol asked for "
                 "takes.",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import DatasetCard, JudgeCard, MethodCard
 from anonbench.engine import models
 from anonbench.engine.channel import Channel, local, to_uint8
 from anonbench.engine.faces import (
@@ -30,7 +31,7 @@ from anonbench.engine.faces import (
 from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
 from anonbench.engine.store import Row, Value
 from anonbench.errors import BadImage, UserError
-from anonbench.interfaces import DatasetCard, Face, JudgeCard, MethodCard, sample_key
+from anonbench.interfaces import Face, sample_key
 
 if TYPE_CHECKING:
     import torch

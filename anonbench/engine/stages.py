@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import DatasetCard, JudgeCard, MethodCard
 from anonbench.engine import models
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
@@ -33,7 +34,7 @@ from anonbench.engine.faces import (
 )
 from anonbench.engine.store import Artefact, Row, Value
 from anonbench.errors import BadImage, UserError
-from anonbench.interfaces import DatasetCard, Face, JudgeCard, MethodCard, sample_key
+from anonbench.interfaces import Face, sample_key
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench import weights
+from anonbench.cards import JudgeCard
 from anonbench.data.align import points5_of
-from anonbench.interfaces import Face, JudgeCard
+from anonbench.interfaces import Face
 
 
 class DlibHog:

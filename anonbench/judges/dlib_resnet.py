@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from anonbench import weights
-from anonbench.interfaces import JudgeCard
+from anonbench.cards import JudgeCard
 from anonbench.nets.dlib_resnet import load_dlib_resnet
 
 

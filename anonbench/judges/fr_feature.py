@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonbench import weights
+from anonbench.cards import JudgeCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import JudgeCard
 
 
 class FrFeature:

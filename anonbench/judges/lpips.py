@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from anonbench.interfaces import JudgeCard
+from anonbench.cards import JudgeCard
 from anonbench.nets.lpips import Lpips, Trunk
 
 _AT_ONCE = 8

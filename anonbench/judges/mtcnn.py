@@ -6,7 +6,8 @@ from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from anonbench.interfaces import Face, JudgeCard
+from anonbench.cards import JudgeCard
+from anonbench.interfaces import Face
 
 _ONET_SIDE = 48
 

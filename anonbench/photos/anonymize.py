@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from anonbench.cards import JudgeCard, MethodCard
 from anonbench.data.align import paste_back, template
 from anonbench.data.images import encode_png, read_image
 from anonbench.data.splice import kept, splice
@@ -12,7 +13,7 @@ from anonbench.engine import models
 from anonbench.engine.plan import method_ref
 from anonbench.errors import BadConfig
 from anonbench.files import atomic_write
-from anonbench.interfaces import Face, JudgeCard, MethodCard
+from anonbench.interfaces import Face
 from anonbench.photos import sidecar as sidecars
 from anonbench.photos.crops import Machine, rounds
 from anonbench.photos.keys import Keys, new_keys, new_salt, require_secret

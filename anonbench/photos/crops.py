@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from anonbench import weights
+from anonbench.cards import MethodCard
 from anonbench.data.splice import footprint
 from anonbench.data.warp import Floats, Pixels
-from anonbench.interfaces import MethodCard
 
 
 @dataclass(frozen=True)

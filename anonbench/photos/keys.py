@@ -6,8 +6,8 @@ import secrets
 import unicodedata
 from dataclasses import dataclass
 
+from anonbench.cards import MethodCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import MethodCard
 
 SALT_BYTES = 16
 

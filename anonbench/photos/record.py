@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anonbench import registry
+from anonbench.cards import MethodCard
 from anonbench.data.images import read_png_text
 from anonbench.data.warp import Floats
 from anonbench.errors import BadImage
-from anonbench.interfaces import MethodCard
 from anonbench.results.record import PluginRef
 
 KEYWORD = "anonbench"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonbench import registry
+from anonbench.cards import MethodCard
 from anonbench.data.align import template
 from anonbench.data.images import encode_png, read_image
 from anonbench.data.splice import cut, splice
@@ -12,7 +13,6 @@ from anonbench.data.warp import Pixels
 from anonbench.engine.plan import method_ref
 from anonbench.errors import BadConfig, BadImage
 from anonbench.files import atomic_write
-from anonbench.interfaces import MethodCard
 from anonbench.photos import record as records
 from anonbench.photos import sidecar as sidecars
 from anonbench.photos.crops import Machine, rounds

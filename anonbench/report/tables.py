@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anonbench import registry
+from anonbench.cards import MetricSpec
 from anonbench.errors import BadConfig, UserError
-from anonbench.interfaces import MetricSpec
 from anonbench.report import entries
 from anonbench.report.caption import caption, remarks
 from anonbench.report.entries import Entry

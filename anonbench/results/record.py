@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from anonbench.interfaces import ConfigValue
+from anonbench.cards import ConfigValue
 
 SCHEMA_VERSION = 1
 

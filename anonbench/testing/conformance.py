@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from anonbench import registry, weights
+from anonbench.cards import MethodCard
 from anonbench.data.align import template
 from anonbench.engine.channel import to_uint8
 from anonbench.engine.models import resolve_device
 from anonbench.engine.stages import to_tensor
 from anonbench.errors import UserError
-from anonbench.interfaces import HidesPassword, Method, MethodCard, ReversibleMethod, sample_key
+from anonbench.interfaces import HidesPassword, Method, ReversibleMethod, sample_key
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.testing.outcome import Check, NotApplicableError, NotConformingError, Rule, run_rules
 from anonbench.testing.randomness import isolated

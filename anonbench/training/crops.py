@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from anonbench.cards import DatasetCard
 from anonbench.data import open_dataset
 from anonbench.data.align import map_face, most_central, template
 from anonbench.engine import models
 from anonbench.errors import BadConfig, BadData, BadImage, StoreError
 from anonbench.files import atomic_write, private_folder
-from anonbench.interfaces import Dataset, DatasetCard
+from anonbench.interfaces import Dataset
 from anonbench.registry import judges
 
 DETECTOR = "dlib-hog"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from anonbench import registry
+from anonbench.cards import ProtocolCard, SuiteCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import ProtocolCard, SuiteCard
 
 
 def needed(

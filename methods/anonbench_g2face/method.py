@@ -7,9 +7,9 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from anonbench.cards import ConfigValue, MethodCard
 from anonbench.data.align import template
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import ConfigValue, MethodCard
 from anonbench.nets.float_bits import (
     WIDTH,
     Guard,

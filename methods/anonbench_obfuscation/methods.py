@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from anonbench.cards import MethodCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import MethodCard
 from anonbench_obfuscation.filters import REFERENCE_SIZE, face_mask, gaussian_blur, pixelate
 
 

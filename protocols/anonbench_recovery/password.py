@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from anonbench.interfaces import Bits, Dataset, Evidence, Needs, ProtocolCard, Scores
+from anonbench.cards import ProtocolCard
+from anonbench.interfaces import Bits, Dataset, Evidence, Needs, Scores
 from anonbench.measuring import no_metric, read_settings
+from anonbench.measuring.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench.metrics.intervals import clopper_pearson
 from anonbench.metrics.password import (
     bit_errors,
@@ -14,7 +16,6 @@ from anonbench.metrics.password import (
     float_errors,
 )
 from anonbench.results.record import Interval, Metric, Reduction
-from anonbench_recovery.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench_recovery.options import PasswordOptions
 
 FIELDS = {"sign": slice(0, 1), "exponent": slice(1, 9), "mantissa": slice(9, 32)}

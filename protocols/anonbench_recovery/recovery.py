@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
-from anonbench.interfaces import Dataset, Evidence, Needs, ProtocolCard, Scores
+from anonbench.cards import ProtocolCard
+from anonbench.interfaces import Dataset, Evidence, Needs, Scores
 from anonbench.measuring import no_metric, read_settings
+from anonbench.measuring.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench.metrics.image_quality import mean_absolute_error, mean_squared_error, psnr, ssim
 from anonbench.results.record import Metric, Reduction
-from anonbench_recovery.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench_recovery.options import RecoveryOptions
 
 PIXELS = ("absolute", "squared", "ssim")

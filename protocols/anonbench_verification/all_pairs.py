@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Evidence, Needs, ProtocolCard, Scores
+from anonbench.interfaces import Dataset, Evidence, Needs, Scores
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.metrics.bootstrap import (
     fixed_threshold_replicates,

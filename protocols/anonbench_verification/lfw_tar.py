@@ -4,8 +4,9 @@ from collections import Counter
 
 import numpy as np
 
+from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Evidence, Needs, Pair, ProtocolCard, Scores
+from anonbench.interfaces import Dataset, Evidence, Needs, Pair, Scores
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.metrics.bootstrap import identity_strata, multiplicities, tar_replicates
 from anonbench.metrics.verification import ScoredPairs, roc_auc, verify

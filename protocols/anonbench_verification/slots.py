@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData, UnreachableFar
-from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Pair, ProtocolCard, Scores
+from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Pair, Scores
 from anonbench.metrics.verification import ScoredPairs, resolves, smallest_far, squared_distances
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from result_factory import make_method, make_metric, make_result
 
+from anonbench.cards import ConfigValue
 from anonbench.errors import BadConfig
-from anonbench.interfaces import ConfigValue
 from anonbench.report.model import Name, Table, labels, ranks
 from anonbench.report.tables import build, plan_layout
 from anonbench.results.record import Counts, Metric, PluginRef, Result, Setup

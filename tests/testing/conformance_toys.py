@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from anonbench.interfaces import MethodCard
+from anonbench.cards import MethodCard
 
 PLAIN = MethodCard(
     name="toy",

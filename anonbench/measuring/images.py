@@ -2,16 +2,34 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, ProtocolCard, Scores
-from anonbench.measuring import metric
+from anonbench.interfaces import Dataset, Scores
+from anonbench.measuring import Settings, metric
 from anonbench.metrics.bootstrap import mean_replicates, multiplicities, percentile_interval
 from anonbench.results.record import Counts, Interval, Metric
-from anonbench_recovery.options import ImageOptions
+
+
+class ImageOptions(Settings):
+    """Settings of protocols over images.
+
+    Attributes:
+        images: `probes`: the second images of the dataset's genuine pairs, those that `lfw-tar`
+            publishes, so that what was computed for one protocol serves the other. `all`: every
+            image.
+        bootstrap: Replicates behind the confidence interval.
+        bootstrap_seed: Seed of the replicates.
+    """
+
+    images: Literal["probes", "all"]
+    bootstrap: int = Field(ge=100)
+    bootstrap_seed: int = Field(ge=0)
 
 
 def chosen(dataset: Dataset, options: ImageOptions, limit: int | None) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from anonbench.cards import ProtocolCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import ProtocolCard
 from anonbench.results.record import Interval, Metric
 
 
