@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from anonbench.data.warp import (
     Border,
@@ -101,6 +102,9 @@ class Ffhq(Template):
     `eye_to_eye - rot90(eye_to_mouth)`; its centre is `eyes + 0.1 eye_to_mouth`. What lies
     outside the image is mirrored and grows softer with distance; unlike in FFHQ's own files,
     pixels inside the image are never softened, so that they survive being pasted back.
+
+    An image that is such a crop already (`face.whole`) is taken as it is: its landmarks do not
+    count, and another size of it is Pillow's Lanczos reduction, as FFHQ's own files are made.
     """
 
     family = "ffhq"
@@ -108,6 +112,8 @@ class Ffhq(Template):
 
     def matrix(self, face: Face) -> Floats:
         """The similarity that takes the oriented square to the crop; see the class."""
+        if face.whole is not None:
+            return self._scaling(face.whole)
         left, right, _, mouth_left, mouth_right = _complex(face.points5)
         eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
         across, down = right - left, mouth - eyes
@@ -117,6 +123,26 @@ class Ffhq(Template):
         turn = self.size / (2 * half)
         middle = (self.size - 1) / 2 * (1 + 1j)
         return _checked(_similarity(turn, middle - turn * (eyes + 0.1 * down)), self.size)
+
+    def crop(self, image: Pixels, face: Face) -> Pixels:
+        """The aligned crop, antialiased where it shrinks; an aligned image as a whole."""
+        if face.whole is None:
+            return super().crop(image, face)
+        self._scaling(face.whole)
+        width, height = face.whole.tolist()
+        size, box = (self.size, self.size), (0, 0, width, height)
+        return np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, box))
+
+    def _scaling(self, whole: Floats) -> Floats:
+        """The scaling of an aligned image, edge to edge."""
+        width, height = whole.tolist()
+        if width != height:
+            raise BadImage(
+                f"The image of {width:g} x {height:g} pixels is not square, "
+                "so it is no FFHQ-aligned crop, as its dataset says."
+            )
+        zoom = self.size / width
+        return _similarity(zoom, (zoom - 1) / 2 * (1 + 1j))
 
 
 class ArcFace(Template):
@@ -206,7 +232,8 @@ def map_face(face: Face, matrix: Floats) -> Face:
     """A face carried into the frame of a crop (or of anything that a similarity leads to).
 
     Landmarks are mapped as they are. The box keeps its upright sides: its centre is mapped and
-    its sides are scaled, as a detector's box would be in the new frame.
+    its sides are scaled, as a detector's box would be in the new frame. An aligned image stays
+    one where it is only scaled, edge to edge; any other frame holds another cut of it.
 
     Args:
         face: A face in image pixels.
@@ -221,7 +248,14 @@ def map_face(face: Face, matrix: Floats) -> Face:
         points5=transform(matrix, face.points5),
         points68=None if face.points68 is None else transform(matrix, face.points68),
         dlib5=None if face.dlib5 is None else transform(matrix, face.dlib5),
+        whole=None if face.whole is None else _scaled(face.whole, matrix),
     )
+
+
+def _scaled(whole: Floats, matrix: Floats) -> Floats | None:
+    zoom = zoom_of(matrix)
+    scaling = _similarity(zoom, (zoom - 1) / 2 * (1 + 1j))
+    return np.rint(whole * zoom) if np.allclose(matrix, scaling, atol=1e-6) else None
 
 
 def most_central(faces: Sequence[Face], width: int, height: int) -> Face | None:

@@ -120,6 +120,59 @@ def test_outside_the_image_ffhq_mirrors_and_arcface_is_black() -> None:
     assert template("arcface-112").crop(bright, face_at(POINTS * 0.5 - 30)).min() == 0
 
 
+# ------------------------------------------------------------------------------ aligned images
+def aligned(width: int, height: int | None = None) -> Face:
+    return replace(face_at(POINTS), whole=np.array([width, height or width], dtype=float))
+
+
+def test_an_aligned_image_of_the_right_size_is_its_own_crop() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    chosen = template("ffhq-256")
+    assert np.array_equal(chosen.crop(image, aligned(256)), image)
+    np.testing.assert_array_equal(chosen.matrix(aligned(256)), [[1, 0, 0], [0, 1, 0]])
+
+
+def test_an_aligned_image_is_reduced_as_pillow_does() -> None:
+    smooth = Image.fromarray(smooth_image()).resize((1024, 1024), Image.Resampling.BICUBIC)
+    crop = template("ffhq-256").crop(np.asarray(smooth), aligned(1024)).astype(int)
+    for reduced in (smooth.reduce(4), smooth.resize((256, 256), Image.Resampling.LANCZOS)):
+        assert np.abs(crop - np.asarray(reduced)).max() <= 2
+    stripes = np.zeros((1024, 1024, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert template("ffhq-256").crop(stripes, aligned(1024)).std() < 2
+
+
+@pytest.mark.parametrize(("side", "size"), [(1024, 256), (256, 1024), (1000, 256)])
+def test_the_edges_of_an_aligned_image_go_to_those_of_the_crop(side, size) -> None:
+    matrix = template(f"ffhq-{size}").matrix(aligned(side))
+    edges = np.array([[-0.5, -0.5], [side - 0.5, side - 0.5]])
+    np.testing.assert_allclose(apply(matrix, edges), [[-0.5, -0.5], [size - 0.5, size - 0.5]])
+    mapped = map_face(aligned(side), matrix)
+    np.testing.assert_array_equal(mapped.whole, [size, size])
+    back = template(f"ffhq-{side}").matrix(mapped)
+    np.testing.assert_allclose(apply(back, apply(matrix, POINTS)), POINTS)
+
+
+def test_an_aligned_image_still_goes_to_other_templates_by_its_landmarks() -> None:
+    chosen = template("arcface-112")
+    matrix = chosen.matrix(aligned(256))
+    np.testing.assert_array_equal(matrix, chosen.matrix(face_at(POINTS)))
+    assert map_face(aligned(256), matrix).whole is None
+    assert map_face(aligned(256), similarity(0.0, 1.0, (3.0, 0.0))).whole is None
+
+
+def test_an_aligned_image_can_be_pasted_back() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    chosen = template("ffhq-64")
+    crop = chosen.crop(image, aligned(64))
+    assert np.array_equal(paste_back(image, crop, chosen.matrix(aligned(64))), image)
+
+
+def test_an_image_that_is_not_square_is_not_aligned() -> None:
+    with pytest.raises(BadImage, match="178 x 218 pixels is not square"):
+        template("ffhq-256").crop(smooth_image(), aligned(178, 218))
+
+
 # ------------------------------------------------------------------------------------- ArcFace
 def test_arcface_is_the_least_squares_similarity() -> None:
     matrix = template("arcface-112").matrix(face_at(POINTS))
