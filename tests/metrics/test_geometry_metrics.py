@@ -47,8 +47,8 @@ def test_landmark_distances_of_many_samples_are_those_of_each() -> None:
 def test_nme_is_in_inter_ocular_distances(count: int, eyes: tuple[int, int]) -> None:
     a = np.zeros((count, 2))
     a[eyes[0]], a[eyes[1]] = (100, 100), (130, 140)
-    assert point_distances(a, a + (3, 4), norm="nme") == pytest.approx(5 / 50)
-    assert point_distances(2 * a, 2 * (a + (3, 4)), norm="nme") == pytest.approx(5 / 50)
+    assert point_distances(a, a + np.array((3, 4)), norm="nme") == pytest.approx(5 / 50)
+    assert point_distances(2 * a, 2 * (a + np.array((3, 4))), norm="nme") == pytest.approx(5 / 50)
 
 
 def test_nme_of_unknown_points_is_refused() -> None:
