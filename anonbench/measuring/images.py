@@ -16,20 +16,28 @@ from anonbench.metrics.bootstrap import mean_replicates, multiplicities, percent
 from anonbench.results.record import Counts, Interval, Metric
 
 
-class ImageOptions(Settings):
+class BootstrapOptions(Settings):
+    """Settings of protocols that resample.
+
+    Attributes:
+        bootstrap: Replicates behind the confidence interval.
+        bootstrap_seed: Seed of the replicates.
+    """
+
+    bootstrap: int = Field(ge=100)
+    bootstrap_seed: int = Field(ge=0)
+
+
+class ImageOptions(BootstrapOptions):
     """Settings of protocols over images.
 
     Attributes:
         images: `probes`: the second images of the dataset's genuine pairs, those that `lfw-tar`
             publishes, so that what was computed for one protocol serves the other. `all`: every
             image.
-        bootstrap: Replicates behind the confidence interval.
-        bootstrap_seed: Seed of the replicates.
     """
 
     images: Literal["probes", "all"]
-    bootstrap: int = Field(ge=100)
-    bootstrap_seed: int = Field(ge=0)
 
 
 def chosen(dataset: Dataset, options: ImageOptions, limit: int | None) -> tuple[str, ...]:
@@ -108,7 +116,7 @@ def image_counts(scores: Scores) -> Counts:
 
 def mean_metric(
     card: ProtocolCard,
-    options: ImageOptions,
+    options: BootstrapOptions,
     name: str,
     scores: Scores,
     values: NDArray[np.float64],
@@ -122,6 +130,28 @@ def mean_metric(
     before any other interval.
     """
     identity = scores["identity"].astype(np.int64)[used(scores)]
+    return metric(
+        card,
+        name,
+        float(values.mean()),
+        len(values),
+        std=float(values.std()),
+        std_of="images, population",
+        intervals=(mean_interval(options, values, identity), *intervals),
+        detail=detail,
+    )
+
+
+def mean_interval(
+    options: BootstrapOptions, values: NDArray[np.float64], identity: NDArray[np.int64]
+) -> Interval:
+    """The percentile interval of the mean of finite values `[N]`, from a bootstrap over people.
+
+    Args:
+        options: How often is resampled, and with which seed.
+        values: What was measured.
+        identity: `[N]` integer code from 0 of whom it was measured.
+    """
     strata = np.zeros(int(identity.max()) + 1, dtype=np.int64)
     strata[np.setdiff1d(np.arange(len(strata)), identity)] = -1
     drawn = multiplicities(strata, options.bootstrap, options.bootstrap_seed)
@@ -130,13 +160,4 @@ def mean_metric(
         f"percentile bootstrap over identities, {options.bootstrap} replicates, "
         f"seed {options.bootstrap_seed}"
     )
-    return metric(
-        card,
-        name,
-        float(values.mean()),
-        len(values),
-        std=float(values.std()),
-        std_of="images, population",
-        intervals=(Interval(low=low, high=high, method=method), *intervals),
-        detail=detail,
-    )
+    return Interval(low=low, high=high, method=method)
