@@ -62,7 +62,7 @@ def image_scores(
         dataset: Says whose the images are.
         ids: The N images.
         failed: Why there is nothing of some others.
-        columns: Arrays of length N, NaN or 0 for those that failed.
+        columns: Arrays with N rows, to which NaN or 0 is appended for those that failed.
 
     Returns:
         The columns with the failed ones appended, `image` (sample ids), `identity` (integer
@@ -81,7 +81,7 @@ def image_scores(
 
 def _extended(column: NDArray[np.generic], more: int) -> NDArray[np.generic]:
     empty = np.nan if np.issubdtype(column.dtype, np.floating) else 0
-    return np.concatenate([column, np.full(more, empty, dtype=column.dtype)])
+    return np.concatenate([column, np.full((more, *column.shape[1:]), empty, dtype=column.dtype)])
 
 
 def used(scores: Scores) -> NDArray[np.bool_]:
