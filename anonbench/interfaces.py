@@ -321,8 +321,18 @@ class Evidence(Protocol):
         ...
 
     @property
+    def side(self) -> int:
+        """Side of the method's crops in pixels."""
+        ...
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds with which there are published images, the run's own first."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """Side of the method's crops in pixels: the frame of traits that are in pixels."""
         ...
 
     def lacks(self, source: Source) -> str:
