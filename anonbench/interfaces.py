@@ -330,11 +330,6 @@ class Evidence(Protocol):
         """The seeds with which there are published images, the run's own first."""
         ...
 
-    @property
-    def side(self) -> int:
-        """Side of the method's crops in pixels: the frame of traits that are in pixels."""
-        ...
-
     def lacks(self, source: Source) -> str:
         """Why a source does not exist for this method (`not reversible`), or nothing."""
         ...
