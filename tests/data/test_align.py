@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonbench.data.align import (
-    ARCFACE_112,
-    map_face,
-    most_central,
-    paste_back,
-    points5_of,
-    template,
-)
+from anonbench.data.align import map_face, most_central, paste_back, points5_of, template
 from anonbench.data.images import read_image
+from anonbench.data.templates.landmarks import ARCFACE_112
 from anonbench.data.warp import warp
 from anonbench.errors import BadImage, UserError
 from anonbench.interfaces import Face

@@ -1,0 +1,1 @@
+"""Alignment templates; `anonbench.data.align.template` gives one by its name."""

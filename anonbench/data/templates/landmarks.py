@@ -1,0 +1,150 @@
+"""Templates that are cut by a face's landmarks."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image
+
+from anonbench.data.templates.base import (
+    Template,
+    checked,
+    complex_of,
+    least_squares,
+    require_apart,
+    similarity,
+)
+from anonbench.data.warp import Floats, Pixels, require_near
+from anonbench.errors import BadImage
+from anonbench.interfaces import Face
+
+ARCFACE_112: Floats = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
+"""Where ArcFace puts eyes, nose tip and mouth corners in its 112 x 112 crop."""
+
+
+class Ffhq(Template):
+    """The alignment of FFHQ (Karras et al. 2019, appendix A), from eye and mouth centres.
+
+    The crop's half side is `max(2 |eye_to_eye|, 1.8 |eye_to_mouth|)` and points along
+    `eye_to_eye - rot90(eye_to_mouth)`; its centre is `eyes + 0.1 eye_to_mouth`. What lies
+    outside the image is mirrored and grows softer with distance; unlike in FFHQ's own files,
+    pixels inside the image are never softened, so that they survive being pasted back.
+
+    An image that is such a crop already (`face.whole`) is taken as it is: its landmarks do not
+    count, and another size of it is Pillow's Lanczos reduction, as FFHQ's own files are made.
+    """
+
+    family = "ffhq"
+    border = "soft"
+
+    def matrix(self, face: Face) -> Floats:
+        """The similarity that takes the oriented square to the crop; see the class."""
+        if face.whole is not None:
+            return self._scaling(face.whole)
+        left, right, _, mouth_left, mouth_right = complex_of(face.points5)
+        eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
+        across, down = right - left, mouth - eyes
+        require_apart(across, down)
+        axis = across - 1j * down
+        half = max(2.0 * abs(across), 1.8 * abs(down)) * axis / max(abs(axis), 1e-9)
+        turn = self.size / (2 * half)
+        middle = (self.size - 1) / 2 * (1 + 1j)
+        return checked(similarity(turn, middle - turn * (eyes + 0.1 * down)), self.size)
+
+    def crop(self, image: Pixels, face: Face) -> Pixels:
+        """The aligned crop, antialiased where it shrinks; an aligned image as a whole."""
+        if face.whole is None:
+            return super().crop(image, face)
+        self._scaling(face.whole)
+        width, height = face.whole.tolist()
+        size, box = (self.size, self.size), (0, 0, width, height)
+        return np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, box))
+
+    def _scaling(self, whole: Floats) -> Floats:
+        """The scaling of an aligned image, edge to edge."""
+        width, height = whole.tolist()
+        if width != height:
+            raise BadImage(
+                f"The image of {width:g} x {height:g} pixels is not square, "
+                "so it is no FFHQ-aligned crop, as its dataset says."
+            )
+        zoom = self.size / width
+        return similarity(zoom, (zoom - 1) / 2 * (1 + 1j))
+
+
+class ArcFace(Template):
+    """The alignment of ArcFace (Deng et al. 2019): five points to their places, least squares.
+
+    Outside the image is black, as in the crops that recognisers were trained on. Sizes other
+    than 112 scale the whole crop.
+    """
+
+    family = "arcface"
+
+    def matrix(self, face: Face) -> Floats:
+        """The similarity with the least squared distance between the five points."""
+        left, right, _, mouth_left, mouth_right = points = complex_of(face.points5)
+        require_apart(right - left, (mouth_left + mouth_right - left - right) / 2)
+        places = complex_of((ARCFACE_112 + 0.5) * (self.size / 112) - 0.5)
+        return checked(least_squares(points, places), self.size)
+
+
+class Dlib(Template):
+    """dlib's own face chip from its five landmarks, with padding 0.25.
+
+    The pixels are those of `dlib.get_face_chip`. dlib keeps landmarks as whole pixels, so those
+    of a mapped face are rounded. Where a face has no `dlib5`, `crop` runs dlib's predictor in
+    the face's box; `matrix` cannot, as it sees no image.
+    """
+
+    family = "dlib"
+    padding: ClassVar[float] = 0.25
+
+    def matrix(self, face: Face) -> Floats:
+        """The similarity of dlib's chip details, which map corner pixels to corner pixels."""
+        import dlib
+
+        details = dlib.get_face_chip_details(_dlib_shape(face), self.size, self.padding)
+        rect = details.rect
+        # Not rect.dcenter(): in Python it comes rounded to whole pixels.
+        centre = complex(rect.left() + rect.right(), rect.top() + rect.bottom()) / 2
+        turn = (self.size - 1) / (rect.right() - rect.left()) * np.exp(-1j * details.angle)
+        middle = (self.size - 1) / 2 * (1 + 1j)
+        return checked(similarity(turn, middle - turn * centre), self.size)
+
+    def crop(self, image: Pixels, face: Face) -> Pixels:
+        """The chip of dlib, pixel for pixel."""
+        import dlib
+
+        if face.dlib5 is None:
+            from anonbench.judges.dlib_hog import fit
+
+            face = replace(face, dlib5=fit("dlib-shape-predictor-5", image, face.box))
+        require_near(image, self.matrix(face), self.size, self.size)
+        pixels = np.ascontiguousarray(image)
+        chip: Pixels = dlib.get_face_chip(pixels, _dlib_shape(face), self.size, self.padding)
+        return chip
+
+
+def _dlib_shape(face: Face) -> object:
+    """The record dlib keeps of five landmarks."""
+    import dlib
+
+    if face.dlib5 is None:
+        raise BadImage(
+            "The face has no landmarks of dlib's 5-point predictor.",
+            why="The matrix of a dlib template follows from these alone.",
+            mend="Detect with dlib-hog.",
+        )
+    right, _, left, _, nose = points = complex_of(np.rint(face.dlib5))
+    require_apart(right - left, nose - (left + right) / 2)
+    parts = [dlib.point(int(point.real), int(point.imag)) for point in points]
+    return dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), parts)
