@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.data.templates.base import Template, similarity
-from anonbench.data.templates.landmarks import ArcFace, Dlib, Ffhq
+from anonbench.data.templates.boxes import Deca, Hopenet
+from anonbench.data.templates.landmarks import ArcFace, D3dfr, Dlib, Ffhq
 from anonbench.data.warp import Floats, Pixels, bounds, inverse, transform, warp, zoom_of
 from anonbench.errors import UserError
 from anonbench.interfaces import Face
@@ -32,6 +33,9 @@ FAMILIES: dict[str, type[Template]] = {
         Ffhq,
         ArcFace,
         Dlib,
+        D3dfr,
+        Deca,
+        Hopenet,
     )
 }
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from anonbench.data.templates.base import (
@@ -28,6 +29,26 @@ ARCFACE_112: Floats = np.array(
     ]
 )
 """Where ArcFace puts eyes, nose tip and mouth corners in its 112 x 112 crop."""
+
+D3DFR_POINTS: Floats = np.array(
+    [
+        [-0.31148657, 0.29036078, 0.13377953],
+        [0.30979887, 0.28972036, 0.13179526],
+        [0.0032535, -0.04617932, 0.55244243],
+        [-0.25216928, -0.38133916, 0.22405732],
+        [0.2484662, -0.38128236, 0.22235769],
+    ]
+)
+"""Eye centres, nose tip and mouth corners of Deep3DFaceRecon's standard face, `[5, 3]`, y up.
+
+The unit is a tenth of a metre, about. This is what the authors' `load_lm3d` makes of the 68 points
+of BFM 2009's mean face in similarity_Lm3D_all.mat. The file may not be passed on; several public
+ports print the five points, and agree in every digit (`lm3d_std` in ONNX and C++ ports of
+3DDFA-V3, the comment above `align_img` in ports of Microsoft's preprocess_img.py).
+"""
+
+D3DFR_SCALE = 102 / 224
+"""Units of that face in sides of the crop: `rescale_factor` over `target_size`."""
 
 
 class Ffhq(Template):
@@ -91,10 +112,31 @@ class ArcFace(Template):
 
     def matrix(self, face: Face) -> Floats:
         """The similarity with the least squared distance between the five points."""
-        left, right, _, mouth_left, mouth_right = points = complex_of(face.points5)
-        require_apart(right - left, (mouth_left + mouth_right - left - right) / 2)
         places = complex_of((ARCFACE_112 + 0.5) * (self.size / 112) - 0.5)
-        return checked(least_squares(points, places), self.size)
+        return checked(least_squares(_five(face), places), self.size)
+
+
+class D3dfr(Template):
+    """The alignment of Deep3DFaceRecon (Deng et al. 2019): upright, by five points in space.
+
+    A scaled orthographic camera is fitted, by least squares for each image axis apart, that takes
+    the standard face's points to the face's (`POS` in util/preprocess.py of
+    sicxu/Deep3DFaceRecon_pytorch). The crop is moved and scaled so that the standard face's origin
+    lies in its centre and its unit, the mean of both axes', takes `D3DFR_SCALE` of its side; it is
+    not turned. Unlike there, nothing is cut down to whole pixels. Outside the image is black.
+    """
+
+    family = "d3dfr"
+
+    def matrix(self, face: Face) -> Floats:
+        """The translation and scaling that the fitted camera asks for."""
+        _five(face)
+        standard = np.column_stack([D3DFR_POINTS, np.ones(len(D3DFR_POINTS))])
+        camera, *_ = np.linalg.lstsq(standard, face.points5)
+        unit = np.linalg.norm(camera[:3], axis=0).mean()
+        zoom = D3DFR_SCALE * self.size / unit
+        middle = (self.size - 1) / 2 * (1 + 1j)
+        return checked(similarity(zoom, middle - zoom * complex(*camera[3])), self.size)
 
 
 class Dlib(Template):
@@ -132,6 +174,13 @@ class Dlib(Template):
         pixels = np.ascontiguousarray(image)
         chip: Pixels = dlib.get_face_chip(pixels, _dlib_shape(face), self.size, self.padding)
         return chip
+
+
+def _five(face: Face) -> NDArray[np.complex128]:
+    """The five landmarks, where they are apart."""
+    left, right, _, mouth_left, mouth_right = points = complex_of(face.points5)
+    require_apart(right - left, (mouth_left + mouth_right - left - right) / 2)
+    return points
 
 
 def _dlib_shape(face: Face) -> object:
