@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from anonbench.cards import DatasetCard, JudgeCard, MethodCard, ProtocolCard
     from anonbench.data.manifest import Manifest
@@ -180,6 +180,23 @@ class Bits:
     failed: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Part:
+    """One network of a method, with any weights.
+
+    Attributes:
+        name: What results call it.
+        module: The network.
+        inputs: What its `forward` takes for one image: tensors, sequences of them, or None.
+        core: Whether it belongs to what papers count, the generator; not what stands beside it.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: tuple[Tensor | Sequence[Tensor] | None, ...]
+    core: bool = False
+
+
 Scores = dict[str, "NDArray[np.generic]"]
 
 
@@ -231,6 +248,20 @@ class HidesPassword(Protocol):
 
     def extract_bits(self, published: Tensor) -> Tensor:
         """The `[B, hidden_bits]` logits read from published images; positive means 1."""
+        ...
+
+
+@runtime_checkable
+class Profiled(Protocol):
+    """A method's class that shows its networks, so that they can be counted and timed."""
+
+    def parts(self, card: MethodCard) -> Sequence[Part]:
+        """Every network that anonymizing and recovering run; of the class, not of an instance.
+
+        Weights are arbitrary: none are fetched, and none need be present. What a method takes as
+        others trained it requires no gradient. A method without networks has no parts; its
+        `anonymize` is timed instead.
+        """
         ...
 
 
