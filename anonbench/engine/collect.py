@@ -8,9 +8,10 @@ from anonbench.engine.channel import local
 from anonbench.engine.evidence import Collected, Gathered, Password
 from anonbench.engine.execute import Executor
 from anonbench.engine.faces import Frame, Originals, Published
+from anonbench.engine.judging import Compare, Describe, Embed
 from anonbench.engine.plan import Job, key_of
 from anonbench.engine.recipient import HidePassword, ReadPassword, Recover
-from anonbench.engine.stages import Compare, Embed, FindFaces, Publish
+from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
 from anonbench.engine.store import Artefact
 from anonbench.interfaces import Needs, Source
 
@@ -29,22 +30,37 @@ def collect(job: Job, executor: Executor, needs: Needs) -> Collected:
     """
     recovered = needs.recovered if job.method.reversible else ()
     bits = needs.bits if job.method.hidden_bits else ()
-    publish = _union(needs.published, recovered, bits)
-    collector = _Collector(job, executor, _union(needs.original, publish))
-    published = collector.publish(publish, needs.published, realign=_union(recovered, bits))
-    sources: dict[Source, Gathered] = {
+    publish = _union(needs.published, recovered)
+    everything = _union(needs.original, needs.reference, publish, bits)
+    collector = _Collector(job, executor, everything)
+    by_seed: dict[int, dict[Source, Gathered]] = {}
+    for seed in _seeds(job, needs):
+        also = bits if seed == job.seed else ()
+        published = collector.publish(
+            _union(publish, also), needs.published, _union(recovered, also), seed
+        )
+        by_seed[seed] = {"published": published}
+        if job.method.reversible:
+            by_seed[seed]["recovered"] = collector.recover(published, recovered, seed)
+    own = by_seed[job.seed]
+    password = collector.password(own["published"], bits) if bits else None
+    by_seed[job.seed] = {
         "original": Gathered(
             needs.original, "originals", collector.originals, faces=collector.faces
         ),
-        "published": published,
+        "reference": collector.reference(needs.reference),
+        **own,
     }
-    if job.method.reversible:
-        sources["recovered"] = collector.recover(published, recovered)
     for judge in job.judges:
-        for gathered in sources.values():
-            collector.judge(judge, gathered)
-    password = collector.password(published, bits) if bits else None
-    return Collected(job.method, collector.frame, collector.faces, sources, password)
+        for sources in by_seed.values():
+            for source, gathered in sources.items():
+                collector.judge(judge, source, gathered)
+    return Collected(job, collector.frame, collector.faces, by_seed, password)
+
+
+def _seeds(job: Job, needs: Needs) -> range:
+    """The run's own seed and those that follow; a method that draws nothing needs one."""
+    return range(job.seed, job.seed + (1 if job.method.key == "none" else needs.seeds))
 
 
 def _union(*some: Sequence[str]) -> Ids:
@@ -68,55 +84,89 @@ class _Collector:
     def __init__(self, job: Job, executor: Executor, ids: Ids) -> None:
         self._job, self._executor = job, executor
         self._cropped = job.setup.presentation == "crop"
-        self._recognised = any(judge.kind == "recognition" for judge in job.judges)
+        self._aligned = any(judge.template for judge in job.judges)
         self.originals = Originals(job.dataset.card, str(job.dataset.root))
         self.frame = Frame(job.method.template, job.setup.presentation, self.originals)
-        self.faces = self._find_in_originals(ids)
+        self.faces = self._find_in_originals(job.detector, ids)
 
     def _template(self, name: str) -> list[Any]:
         return [name, self._job.setup.templates[name]]
 
     # ------------------------------------------------------------------------------------- faces
-    def _find_in_originals(self, ids: Ids) -> Artefact:
+    def _find_in_originals(self, detector: JudgeCard, ids: Ids) -> Artefact:
         job, card = self._job, self._job.dataset.card
+        key: dict[str, Any] = {
+            "dataset": [key_of(job.dataset_ref), job.dataset_ref.manifest],
+            "detector": key_of(job.ref_of(detector)),
+            "upsample": card.upsample,
+            "fallback": list(card.fallback_box),
+        }
+        if card.aligned:
+            key["aligned"] = card.aligned
         stage = FindFaces(
-            "find faces in originals",
-            {
-                "dataset": [key_of(job.dataset_ref), job.dataset_ref.manifest],
-                "detector": key_of(job.detector_ref),
-                "upsample": card.upsample,
-                "fallback": list(card.fallback_box),
-            },
+            self._finding(detector, "originals"),
+            key,
             self.originals,
-            detector=job.detector,
+            detector=detector,
             upsample=card.upsample,
         )
         return self._executor.run(stage, ids)
 
-    def _find_in(self, label: str, images: Published, stored: Artefact, ids: Ids) -> Artefact:
-        """The faces in published or recovered images."""
+    def _find_in(
+        self, detector: JudgeCard, label: str, images: Published, stored: Artefact, ids: Ids
+    ) -> Artefact:
+        """The faces in published or recovered images, or in crops of originals."""
         job = self._job
         upsample = CROP_UPSAMPLE if self._cropped else job.dataset.card.upsample
         stage = FindFaces(
-            f"find faces in {label}",
-            {"images": stored.key, "detector": key_of(job.detector_ref), "upsample": upsample},
+            self._finding(detector, label),
+            {"images": stored.key, "detector": key_of(job.ref_of(detector)), "upsample": upsample},
             images,
             stored_images=stored,
             stored_faces=self.faces,
-            detector=job.detector,
+            detector=detector,
             upsample=upsample,
             carry_to=job.method.template if self._cropped else "",
         )
         return self._executor.run(stage, ids)
 
+    def _finding(self, detector: JudgeCard, label: str) -> str:
+        by = "" if detector == self._job.detector else f" with {detector.name}"
+        return f"find faces in {label}{by}"
+
     # ------------------------------------------------------------------------------------ images
-    def publish(self, ids: Ids, judged: Ids, realign: Ids) -> Gathered:
+    def reference(self, ids: Ids) -> Gathered:
+        """Originals in the frame of what is published: crops, or pictures as they are."""
+        if not self._cropped:
+            return Gathered(ids, "originals", self.originals, faces=self.faces)
+        label, images, template = "originals' crops", Published("png"), self._job.method.template
+        if not ids:
+            return Gathered(ids, label, images)
+        stage = Crop(
+            "crop originals",
+            {"faces": self.faces.key, "template": self._template(template)},
+            self.originals,
+            stored_faces=self.faces,
+            template=template,
+        )
+        return self._seen(Gathered(ids, label, images, self._executor.run(stage, ids)), ids)
+
+    def _seen(self, source: Gathered, ids: Ids) -> Gathered:
+        """The same, with its faces where a judge needs aligned ones."""
+        if source.stored and ids:
+            source.faces = self._find_in(
+                self._job.detector, source.label, _published(source), source.stored, ids
+            )
+        return source
+
+    def publish(self, ids: Ids, judged: Ids, realign: Ids, seed: int) -> Gathered:
         """Anonymize images.
 
         Args:
             ids: Samples to publish.
             judged: Those of them that are judged.
             realign: Those of them that a recipient would have to align anew in a picture.
+            seed: What the method's randomness derives from.
         """
         job, setup, name = self._job, self._job.setup, self._job.method.name
         stage = Publish(
@@ -125,24 +175,23 @@ class _Collector:
                 "faces": self.faces.key,
                 "method": key_of(job.method_ref),
                 "template": self._template(job.method.template),
-                "seed": job.seed,
+                "seed": seed,
                 "channel": setup.channel,
                 "presentation": setup.presentation,
             },
             self.originals,
             stored_faces=self.faces,
             method=job.method,
-            seed=job.seed,
+            seed=seed,
             channel=setup.channel,
             presentation=setup.presentation,
             device=job.config.device,
         )
         stored, images = self._executor.run(stage, ids), Published(setup.channel)
-        look = _union(judged if self._recognised else (), () if self._cropped else realign)
-        faces = self._find_in(name, images, stored, look) if look else None
-        return Gathered(judged, f"{name} images", images, stored, faces)
+        look = _union(judged if self._aligned else (), () if self._cropped else realign)
+        return self._seen(Gathered(judged, f"{name} images", images, stored), look)
 
-    def recover(self, published: Gathered, ids: Ids) -> Gathered:
+    def recover(self, published: Gathered, ids: Ids, seed: int) -> Gathered:
         """Recover images from published ones."""
         job, label = self._job, f"{self._job.method.name} recovered"
         images = Published(local(job.setup.channel))
@@ -159,11 +208,10 @@ class _Collector:
             dataset=job.dataset.card,
             detector=job.detector,
             device=job.config.device,
-            seed=job.seed,
+            seed=seed,
         )
-        stored = self._executor.run(stage, ids)
-        faces = self._find_in(label, images, stored, ids) if self._recognised else None
-        return Gathered(ids, label, images, stored, faces)
+        source = Gathered(ids, label, images, self._executor.run(stage, ids))
+        return self._seen(source, ids if self._aligned else ())
 
     def _received_faces(self, published: Gathered) -> Artefact | None:
         """Faces that a recipient may use: those of published pictures, none for crops."""
@@ -178,40 +226,75 @@ class _Collector:
         return key
 
     # ------------------------------------------------------------------------- judges and bits
-    def judge(self, judge: JudgeCard, source: Gathered) -> None:
+    def judge(self, judge: JudgeCard, name: Source, source: Gathered) -> None:
         """Let a judge see a source, where it has anything to say about it."""
-        if judge.kind == "recognition" and source.ids:
-            source.judged[judge.name] = self._executor.run(self._embed(judge, source), source.ids)
-        if judge.kind == "perceptual" and source.ids and isinstance(source.images, Published):
-            stage = Compare(
-                f"compare {source.label} by {judge.name}",
-                {
-                    "images": source.stored.key if source.stored else "",
-                    "judge": key_of(self._job.judge_refs[judge.name]),
-                },
-                source.images,
-                stored_images=source.stored,
-                stored_faces=self.faces,
-                frame=self.frame,
-                judge=judge,
-                device=self._job.config.device,
-            )
-            source.judged[judge.name] = self._executor.run(stage, source.ids)
+        if not source.ids:
+            return
+        if judge.kind == "recognition":
+            artefact = self._executor.run(self._embed(judge, source), source.ids)
+        elif judge.kind == "perceptual" and name in ("published", "recovered"):
+            artefact = self._executor.run(self._compare(judge, source), source.ids)
+        elif judge.kind == "detection" and name != "original":
+            artefact = self._detect(judge, source)
+        elif judge.traits and name != "original":
+            artefact = self._executor.run(self._describe(judge, source), source.ids)
+        else:
+            return
+        source.judged[judge.name] = artefact
 
-    def _embed(self, judge: JudgeCard, source: Gathered) -> Embed:
+    def _embed(self, judge: JudgeCard, source: Gathered) -> Stage:
         return Embed(
             f"embed {source.label} with {judge.name}",
-            {
-                "faces": source.faces.key if source.faces else "",
-                "judge": key_of(self._job.judge_refs[judge.name]),
-                "template": self._template(judge.template),
-            },
+            self._aligned_key(judge, source),
             source.images,
             stored_images=source.stored,
             stored_faces=source.faces,
             judge=judge,
             device=self._job.config.device,
         )
+
+    def _compare(self, judge: JudgeCard, source: Gathered) -> Stage:
+        return Compare(
+            f"compare {source.label} by {judge.name}",
+            {"images": _key(source.stored), "judge": key_of(self._job.judge_refs[judge.name])},
+            _published(source),
+            stored_images=source.stored,
+            stored_faces=self.faces,
+            frame=self.frame,
+            judge=judge,
+            device=self._job.config.device,
+        )
+
+    def _detect(self, judge: JudgeCard, source: Gathered) -> Artefact:
+        if source.stored is None:
+            return self._find_in_originals(judge, source.ids)
+        return self._find_in(judge, source.label, _published(source), source.stored, source.ids)
+
+    def _describe(self, judge: JudgeCard, source: Gathered) -> Stage:
+        """A judge with a template sees aligned faces, one without the method's crops."""
+        key = {
+            "images": _key(source.stored),
+            "faces": self.faces.key,
+            "crop": self._template(self._job.method.template),
+            "judge": key_of(self._job.judge_refs[judge.name]),
+        }
+        return Describe(
+            f"describe {source.label} by {judge.name}",
+            self._aligned_key(judge, source) if judge.template else key,
+            source.images,
+            stored_images=source.stored,
+            stored_faces=source.faces if judge.template else self.faces,
+            frame=self.frame,
+            judge=judge,
+            device=self._job.config.device,
+        )
+
+    def _aligned_key(self, judge: JudgeCard, source: Gathered) -> dict[str, Any]:
+        return {
+            "faces": _key(source.faces),
+            "judge": key_of(self._job.judge_refs[judge.name]),
+            "template": self._template(judge.template),
+        }
 
     def password(self, published: Gathered, ids: Ids) -> Password:
         """The bits that the method hides in originals, and those read from published images."""
@@ -241,3 +324,14 @@ class _Collector:
             device=job.config.device,
         )
         return Password(ids, self._executor.run(hide, ids), self._executor.run(read, ids))
+
+
+def _key(artefact: Artefact | None) -> str:
+    return artefact.key if artefact else ""
+
+
+def _published(source: Gathered) -> Published:
+    """The images of a source that is stored."""
+    if not isinstance(source.images, Published):
+        raise TypeError(f"{source.label} are not stored images")
+    return source.images

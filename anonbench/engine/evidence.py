@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.cards import MethodCard
+from anonbench.cards import JudgeCard, MethodCard
+from anonbench.data.align import template
 from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
+from anonbench.engine.plan import Job
 from anonbench.engine.store import Artefact, Row
 from anonbench.errors import BadImage
-from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Source
+from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Source, Traits
 
 
 @dataclass
@@ -49,26 +51,52 @@ class Collected:
     """The evidence of one job.
 
     Attributes:
-        method: The method's card.
-        frame: The frame of its crops.
+        job: The job.
+        frame: The frame of its method's crops.
         original_faces: Faces of the originals, which fix that frame.
-        sources: What was computed about each source; one that does not exist is absent.
+        by_seed: What was computed about each source with each seed; one that does not exist is
+            absent, and originals are there under the run's own seed.
         password: Hidden bits, where they were needed.
     """
 
-    method: MethodCard
+    job: Job
     frame: Frame
     original_faces: Artefact
-    sources: dict[Source, Gathered]
+    by_seed: dict[int, dict[Source, Gathered]]
     password: Password | None = None
+
+    @property
+    def method(self) -> MethodCard:
+        """The card of the method that was run."""
+        return self.job.method
+
+    @property
+    def device(self) -> str:
+        """The device that networks run on, as `--device` names it."""
+        return self.job.config.device
+
+    @property
+    def side(self) -> int:
+        """Side of the method's crops in pixels."""
+        return template(self.method.template).size
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds with which there are published images, the run's own first."""
+        return tuple(self.by_seed)
+
+    @property
+    def sources(self) -> dict[Source, Gathered]:
+        """What was computed about each source with the run's own seed."""
+        return self.by_seed[self.job.seed]
 
     def lacks(self, source: Source) -> str:
         """Why a source does not exist for this method, or nothing."""
         return "" if source in self.sources else "not reversible"
 
-    def embeddings(self, source: Source, judge: str) -> Embeddings:
+    def embeddings(self, source: Source, judge: str, seed: int | None = None) -> Embeddings:
         """Embeddings of one recogniser on one source of images."""
-        gathered = self.sources[source]
+        gathered = (self.sources if seed is None else self.by_seed[seed])[source]
         good, failed, rows = _judged(gathered, judge)
         found: Any = [row["found"] for row in gathered.faces.read(good)] if gathered.faces else []
         vectors: Any = [row["vector"] for row in rows]
@@ -78,6 +106,19 @@ class Collected:
             found=np.array(found, bool),
             failed=failed,
         )
+
+    def traits(self, judge: str, *sources: Source) -> Iterator[Traits]:
+        """What a detector or a describing judge says, sample by sample."""
+        card = next(card for card in self.job.judges if card.name == judge)
+        gathered = [self.sources[source] for source in sources]
+        artefacts = [one.judged[judge] for one in gathered]
+        ids = _common_ids(gathered)
+        failed = {i: reason for one in artefacts for i, reason in one.failed(ids).items()}
+        yield from (Traits(sample_id, failed=reason) for sample_id, reason in failed.items())
+        good = [i for i in ids if i not in failed]
+        for rows in zip(*(artefact.read(good) for artefact in artefacts), strict=True):
+            values = tuple(_traits_of(row, card) for row in rows)
+            yield Traits(rows[0].id, values, tuple(bool(row["found"]) for row in rows))
 
     def distances(self, source: Source, judge: str) -> Distances:
         """Distances of one perceptual judge between the originals and another source."""
@@ -124,6 +165,14 @@ class Collected:
         return Bits(
             good, embedded, read, self.method.hidden_bits, self.method.hidden_format, failed
         )
+
+
+def _traits_of(row: Row, card: JudgeCard) -> dict[str, NDArray[np.floating]]:
+    """The traits in a row; landmarks of a detector are stored with their number in the name."""
+    columns: dict[str, Any] = dict(row)
+    if card.kind == "detection":
+        columns["points"] = columns[f"points{card.traits['points'] // 2}"].ravel()
+    return {name: columns[name] for name in card.traits}
 
 
 def _judged(

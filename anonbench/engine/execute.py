@@ -35,7 +35,7 @@ class Executor:
         batch_size: Images per call of a network.
         workers: Worker processes for stages that gain from them; 1 means none.
         overwrite: `always` forgets stored rows once per run, before computing them again.
-        reports: What each stage took.
+        reports: What each stage took, by its label.
         worker_memory_mb: Peak memory of each worker process that was started, by process id.
     """
 
@@ -44,7 +44,7 @@ class Executor:
     batch_size: int
     workers: int
     overwrite: Overwrite = "missing"
-    reports: list[StageReport] = field(default_factory=list)
+    reports: dict[str, StageReport] = field(default_factory=dict)
     worker_memory_mb: dict[int, float] = field(default_factory=dict)
     _fresh: set[str] = field(default_factory=set)
 
@@ -65,16 +65,20 @@ class Executor:
             with self.progress.stage(stage.label, len(ids), len(ids) - len(todo)) as advance:
                 for rows in self._shards(stage, todo, advance):
                     artefact.write(rows)
-        self.reports.append(
-            StageReport(
-                name=stage.label,
-                seconds=round(time.perf_counter() - started, 3),
-                items=len(ids),
-                computed=len(todo),
-                failed=len(artefact.failed(ids)),
-            )
-        )
+        seconds = round(time.perf_counter() - started, 3)
+        self._report(stage.label, seconds, len(ids), len(todo), len(artefact.failed(ids)))
         return artefact
+
+    def _report(self, label: str, seconds: float, items: int, computed: int, failed: int) -> None:
+        """Add to the report of a label: with other seeds, the same stage runs once more."""
+        before = self.reports.get(label, StageReport(name=label, seconds=0, items=0, computed=0))
+        self.reports[label] = StageReport(
+            name=label,
+            seconds=round(before.seconds + seconds, 3),
+            items=before.items + items,
+            computed=before.computed + computed,
+            failed=before.failed + failed,
+        )
 
     def _shards(
         self, stage: Stage, ids: Sequence[str], advance: Callable[[int], None]

@@ -113,7 +113,8 @@ class Frame:
 
 def pack_face(face: Face, found: bool) -> dict[str, Value]:
     """A face as columns; landmarks that a detector does not give are NaN."""
-    return {
+    columns: dict[str, Value] = {} if face.whole is None else {"whole": face.whole}
+    return columns | {
         "box": face.box,
         "score": np.array(face.score),
         "points5": face.points5,
@@ -137,6 +138,7 @@ def unpack_face(row: Row) -> Face:
         points5=columns["points5"],
         points68=points("points68"),
         dlib5=points("dlib5"),
+        whole=columns.get("whole"),
     )
 
 

@@ -9,6 +9,7 @@ from anonbench.cards import ConfigValue, DatasetCard, JudgeCard, MethodCard
 from anonbench.errors import BadConfig, UserError
 from anonbench.interfaces import (
     Dataset,
+    Describer,
     Detector,
     HidesPassword,
     Method,
@@ -88,6 +89,11 @@ def detector(card: JudgeCard, device: str = "cpu") -> Detector:
 def recogniser(card: JudgeCard, device: str) -> Recogniser:
     """The recognition judge that a card describes."""
     return cast(Recogniser, _judge(card.name, _items(card.config), device))
+
+
+def describer(card: JudgeCard, device: str) -> Describer:
+    """The describing judge that a card describes."""
+    return cast(Describer, _judge(card.name, _items(card.config), device))
 
 
 def perceptual(card: JudgeCard, device: str) -> PerceptualJudge:

@@ -127,6 +127,10 @@ class Job:
             for card in self.judges
         }
 
+    def ref_of(self, detector: JudgeCard) -> PluginRef:
+        """The run's detector, or a judge, as it goes into keys."""
+        return self.detector_ref if detector == self.detector else self.judge_refs[detector.name]
+
     @cached_property
     def dataset_ref(self) -> DatasetRef:
         """The dataset as it goes into the record."""
@@ -193,7 +197,10 @@ def plan(config: RunConfig) -> list[Job]:
     Raises:
         UserError: A name, option, dataset or file is wrong or missing.
     """
-    protocols = [_with_undetected(registry.protocols.parse(p, config.suite), config) for p in config.protocols]
+    protocols = [
+        _with_undetected(registry.protocols.parse(p, config.suite), config)
+        for p in config.protocols
+    ]
     for protocol in protocols:
         build_protocol(protocol)
     methods = [registry.methods.parse(spec, config.suite) for spec in config.methods]

@@ -125,7 +125,7 @@ def _record(
         counts={name: reduction.counts for name, reduction in reductions.items()},
         metrics=tuple(metrics),
         environment=environment(models.resolve_device(job.config.device)),
-        stages=tuple(executor.reports),
+        stages=tuple(executor.reports.values()),
         wall_seconds=round(seconds, 3),
         peak_memory_mb=round(peak_memory_mb() + _of_workers(executor), 1),
     )

@@ -1,6 +1,7 @@
-"""The stages of a run: find faces, publish anonymized images, embed, compare.
+"""The stages that prepare and publish images: find faces, crop, anonymize.
 
-What a recipient does with published images is in `anonbench.engine.recipient`.
+What a recipient does with published images is in `anonbench.engine.recipient`, what judges do in
+`anonbench.engine.judging`.
 
 A stage names the key material that decides its content, gathers small inputs from the store, and
 computes rows from them. `compute` depends on nothing but its arguments, so it may run in another
@@ -9,7 +10,7 @@ process; plug-ins are built there on first use.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,17 +20,14 @@ from anonbench.cards import DatasetCard, JudgeCard, MethodCard
 from anonbench.engine import models
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
-    Frame,
     Images,
     Item,
     Originals,
     Presentation,
-    Published,
     crop_of,
     join_items,
     pack_face,
     rows_of,
-    sorted_out,
     to_float,
 )
 from anonbench.engine.store import Artefact, Row, Value
@@ -101,10 +99,11 @@ class FindFaces(Stage):
         image = self.images.load(item)
         height, width = image.shape[:2]
         detected = models.detector(self.detector).detect(image, self.upsample)
-        face = most_central(detected, width, height)
-        if face is not None:
-            return pack_face(face, found=True)
-        return pack_face(self._fallback(item, image), found=False)
+        found = most_central(detected, width, height)
+        face = found or self._fallback(item, image)
+        if isinstance(self.images, Originals) and self.images.card.aligned:
+            face = replace(face, whole=np.array([width, height], np.float64))
+        return pack_face(face, found=found is not None)
 
     def _fallback(self, item: Item, image: NDArray[np.uint8]) -> Face:
         from anonbench.data.align import map_face, template
@@ -118,6 +117,23 @@ class FindFaces(Stage):
         if not self.carry_to:
             return item.face
         return map_face(item.face, template(self.carry_to).matrix(item.face))
+
+
+@dataclass(frozen=True)
+class Crop(Stage):
+    """Cut the originals' faces out as a method gets them, and keep them without loss."""
+
+    name = "references"
+    template: str = field(kw_only=True)
+
+    def compute(self, items: Sequence[Item]) -> list[Row]:
+        """Rows with the crop as `image`, an 8-bit PNG."""
+        return rows_of(items, self._one)
+
+    def _one(self, item: Item) -> dict[str, Value]:
+        from anonbench.data.images import encode_png
+
+        return {"image": encode_png(crop_of(self.images.load(item), item, self.template))}
 
 
 @dataclass(frozen=True)
@@ -171,67 +187,6 @@ class Publish(Stage):
         matrix = template(self.method.template).matrix(item.face)
         pasted = paste_back(image, to_uint8(result), matrix)
         return channel.encode(to_float(pasted))
-
-
-@dataclass(frozen=True)
-class Embed(Stage):
-    """Align each image to a recogniser's template and embed it."""
-
-    name = "embeddings"
-    judge: JudgeCard = field(kw_only=True)
-    device: str = field(kw_only=True)
-
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the embedding as `vector`."""
-        import torch
-
-        good, rows = sorted_out(rows_of(items, self._crop))
-        if not good:
-            return rows
-        crops = to_tensor([row["crop"] for row in good])
-        with torch.inference_mode():
-            network = models.recogniser(self.judge, self.device)
-            vectors = network.embed(crops.to(models.resolve_device(self.device)))
-        for row, vector in zip(good, vectors.float().cpu().numpy(), strict=True):
-            finite = bool(np.isfinite(vector).all())
-            error = "" if finite else f"{self.judge.name} gave numbers that are not finite."
-            rows.append(Row(row.id, {"vector": vector} if finite else {}, error))
-        return rows
-
-    def _crop(self, item: Item) -> dict[str, Value]:
-        return {"crop": crop_of(self.images.load(item), item, self.judge.template)}
-
-
-@dataclass(frozen=True)
-class Compare(Stage):
-    """Ask a perceptual judge how far each image is from its original, crop by crop."""
-
-    name = "distances"
-    images: Published
-    frame: Frame = field(kw_only=True)
-    judge: JudgeCard = field(kw_only=True)
-    device: str = field(kw_only=True)
-
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the distance as `distance`."""
-        import torch
-
-        good, rows = sorted_out(rows_of(items, self._pair))
-        if not good:
-            return rows
-        device = models.resolve_device(self.device)
-        first, second = (
-            stack([row[name] for row in good]).to(device) for name in ("original", "other")
-        )
-        with torch.inference_mode():
-            judged = models.perceptual(self.judge, self.device).distance(first, second)
-        for row, value in zip(good, judged.double().cpu().numpy(), strict=True):
-            error = "" if np.isfinite(value) else f"{self.judge.name} gave no finite distance."
-            rows.append(Row(row.id, {} if error else {"distance": value}, error))
-        return rows
-
-    def _pair(self, item: Item) -> dict[str, Value]:
-        return {"original": self.frame.original(item), "other": self.frame.other(item, self.images)}
 
 
 def usual_face(dataset: DatasetCard, detector: JudgeCard, image: NDArray[np.uint8]) -> Face:
