@@ -124,7 +124,7 @@ def tsne(vectors: Vectors, dims: int, seed: int, perplexity: float = 30.0) -> Ts
     if len(vectors) < 4:
         raise ValueError(f"{len(vectors)} points are too few for a t-SNE; it takes 4")
     from sklearn.manifold import TSNE  # takes a second to import
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     used = min(perplexity, (len(vectors) - 1) / 3)
     start = pca(vectors, dims)
