@@ -1,0 +1,52 @@
+"""Embeddings of the same images in several sources, row beside row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonbench.interfaces import Evidence, Source
+from anonbench.metrics.verification import unit_vectors
+
+UNUSABLE = "unusable embedding"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Embeddings of N images in each of several sources.
+
+    Attributes:
+        ids: Images with a usable embedding in every source, in the order they were asked for.
+        vectors: `[N, D]` float32 per source, as the judge gave them, each with a direction.
+        unseen: Per source, how many of them are judged in the fallback box, for lack of a face.
+        failed: Why others are not among them: the first source that fails, and its reason.
+    """
+
+    ids: tuple[str, ...]
+    vectors: Mapping[Source, NDArray[np.float32]]
+    unseen: Mapping[Source, int]
+    failed: Mapping[str, str]
+
+
+def joined_embeddings(
+    evidence: Evidence, judge: str, sources: Sequence[Source], ids: Sequence[str]
+) -> Joined:
+    """What a recogniser says of images in several sources; one that fails in any is left out."""
+    told = {source: evidence.embeddings(source, judge) for source in sources}
+    rows: dict[Source, dict[str, int]] = {}
+    failed: dict[str, str] = {}
+    for source, some in told.items():
+        directed = ~np.isnan(unit_vectors(some.vectors).sum(axis=1))
+        usable = {i: row for row, i in enumerate(some.ids) if directed[row]}
+        rows[source] = usable
+        lost = {i: some.failed.get(i, UNUSABLE) for i in ids if i not in usable}
+        failed = {i: f"{source}: {why}" for i, why in lost.items()} | failed
+    good = tuple(i for i in ids if i not in failed)
+    places = {source: [usable[i] for i in good] for source, usable in rows.items()}
+    return Joined(
+        ids=good,
+        vectors={source: some.vectors[places[source]] for source, some in told.items()},
+        unseen={source: int((~some.found[places[source]]).sum()) for source, some in told.items()},
+        failed=failed,
+    )
