@@ -6,7 +6,7 @@ parity` proves to compute what the authors' code computes. Nothing in a file is 
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from anonbench.errors import BadData
 from anonbench.nets.bfm import load_face_model
 from anonbench.nets.d3dfr import D3dfr
+from anonbench.nets.deca import Deca
+from anonbench.nets.hopenet import UNUSED as HOPENET_UNUSED
+from anonbench.nets.hopenet import Hopenet
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
@@ -36,6 +39,27 @@ def d3dfr(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     _convert(D3dfr(), entry(read_torch_checkpoint(source), "net_recon", source), source, target)
+
+
+def deca(source: Path, target: Path) -> None:
+    """`deca_model.tar`: its entry `E_flame` is the state dict of `anonbench.nets.deca.Deca`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(Deca(), entry(read_torch_checkpoint(source), "E_flame", source), source, target)
+
+
+def hopenet(source: Path, target: Path) -> None:
+    """`hopenet_robust_alpha1.pkl`: the state dict of `anonbench.nets.hopenet.Hopenet`.
+
+    The files of alpha 1 and alpha 2, which validate the paper's tables, have the same layout.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    state = read_torch_checkpoint(source)
+    _convert(Hopenet(), state, source, target, unused=HOPENET_UNUSED)
 
 
 def stylegan2_ffhq_256(source: Path, target: Path) -> None:
@@ -77,6 +101,13 @@ def entry(tensors: Mapping[str, Tensor], name: str, source: Path) -> dict[str, T
     return found
 
 
-def _convert(net: nn.Module, state: Mapping[str, Tensor], source: Path, target: Path) -> None:
-    load_state(net, state, source=str(source))
+def _convert(
+    net: nn.Module,
+    state: Mapping[str, Tensor],
+    source: Path,
+    target: Path,
+    *,
+    unused: Sequence[str] = (),
+) -> None:
+    load_state(net, state, source=str(source), unused=unused)
     save(net.state_dict(), target)
