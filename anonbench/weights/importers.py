@@ -17,6 +17,8 @@ from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.deca import Deca
 from anonbench.nets.hopenet import UNUSED as HOPENET_UNUSED
 from anonbench.nets.hopenet import Hopenet
+from anonbench.nets.inception_fid import UNUSED as INCEPTION_UNUSED
+from anonbench.nets.inception_fid import InceptionFid
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
@@ -60,6 +62,16 @@ def hopenet(source: Path, target: Path) -> None:
     """
     state = read_torch_checkpoint(source)
     _convert(Hopenet(), state, source, target, unused=HOPENET_UNUSED)
+
+
+def inception_fid(source: Path, target: Path) -> None:
+    """`pt_inception-2015-12-05-6726825d.pth`: the state dict of `InceptionFid` and a classifier.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    state = read_torch_checkpoint(source)
+    _convert(InceptionFid(), state, source, target, unused=INCEPTION_UNUSED)
 
 
 def stylegan2_ffhq_256(source: Path, target: Path) -> None:
