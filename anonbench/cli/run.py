@@ -10,7 +10,7 @@ from anonbench.cli.options import AsJson
 from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
-    from anonbench.engine.plan import Job
+    from anonbench.engine.job import Job
     from anonbench.engine.run import Outcome
     from anonbench.results.record import Result
 
@@ -34,7 +34,8 @@ Protocols = Annotated[
     typer.Option(
         "--protocol",
         "-p",
-        help="Protocols, likewise. Example: --protocol lfw-tar:rule=conservative",
+        help="Protocols, likewise; `all` means every one of the suite. "
+        "Example: --protocol lfw-tar:rule=conservative",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -191,10 +192,11 @@ def run(
     Example: anonbench run --method identity,pixelate --protocol lfw-tar --suite demo
     """
     from anonbench import registry
+    from anonbench.weights.needed import protocols_of
 
     options: dict[str, Any] = {
-        "methods": _names(method, registry.methods),
-        "protocols": _names(protocol, registry.protocols),
+        "methods": registry.methods.names() if method == ["all"] else split(method),
+        "protocols": protocols_of(suite) if protocol == ["all"] else split(protocol),
         "suite": suite,
         "dataset": dataset,
         "judges": split([judge]),
@@ -234,7 +236,8 @@ def make_jobs(options: dict[str, Any]) -> "list[Job]":
     """
     from pydantic import ValidationError
 
-    from anonbench.engine.plan import RunConfig, plan
+    from anonbench.engine.job import RunConfig
+    from anonbench.engine.plan import plan
 
     try:
         config = RunConfig.model_validate(options)
@@ -262,11 +265,6 @@ def _run(options: dict[str, Any]) -> "list[Outcome]":
 def split(values: list[str]) -> tuple[str, ...]:
     """The names in an option that may be repeated and may hold several, between commas."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
-
-
-def _names(values: list[str], known: Any) -> tuple[str, ...]:
-    names = split(values)
-    return tuple(known.names()) if names == ("all",) else names
 
 
 def _as_json(outcome: "Outcome") -> dict[str, Any]:

@@ -8,8 +8,8 @@ from anonbench.engine.channel import local
 from anonbench.engine.evidence import Collected, Gathered, Password
 from anonbench.engine.execute import Executor
 from anonbench.engine.faces import Frame, Originals, Published
+from anonbench.engine.job import Job, key_of
 from anonbench.engine.judging import Compare, Describe, Embed
-from anonbench.engine.plan import Job, key_of
 from anonbench.engine.recipient import HidePassword, ReadPassword, Recover
 from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
 from anonbench.engine.store import Artefact

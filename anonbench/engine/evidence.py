@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonbench.cards import JudgeCard, MethodCard
 from anonbench.data.align import template
 from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
-from anonbench.engine.plan import Job
+from anonbench.engine.job import Job
 from anonbench.engine.store import Artefact, Row
 from anonbench.errors import BadImage
 from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Source, Traits

@@ -71,6 +71,8 @@ class Executor:
 
     def _report(self, label: str, seconds: float, items: int, computed: int, failed: int) -> None:
         """Add to the report of a label: with other seeds, the same stage runs once more."""
+        if not items:
+            return
         before = self.reports.get(label, StageReport(name=label, seconds=0, items=0, computed=0))
         self.reports[label] = StageReport(
             name=label,

@@ -9,7 +9,8 @@ from anonbench.engine import models
 from anonbench.engine.channel import to_uint8
 from anonbench.engine.collect import collect
 from anonbench.engine.execute import Executor
-from anonbench.engine.plan import Job, build_protocol
+from anonbench.engine.job import Job
+from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
 from anonbench.engine.store import Store
 from anonbench.interfaces import Needs, Source

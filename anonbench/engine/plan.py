@@ -1,187 +1,26 @@
-"""From what a user asks to jobs: every card resolved, every hash known, nothing computed.
+"""From what a user asks to jobs: plug-ins and data checked, what is missing fetched or named."""
 
-A plan needs no torch, so a finished run is recognised by its id at once.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
-from pathlib import Path
-from typing import Any, Literal, cast
-
-from pydantic import BaseModel, ConfigDict, Field
+from functools import partial
+from typing import cast
 
 from anonbench import registry, weights
-from anonbench.cards import Card, JudgeCard, MethodCard, ProtocolCard, SuiteCard
+from anonbench.cards import JudgeCard, MethodCard, ProtocolCard, SuiteCard
 from anonbench.data import open_dataset
-from anonbench.data.align import template
 from anonbench.engine.channel import Channel
-from anonbench.engine.environment import installed_version, usable_cores
-from anonbench.engine.execute import Overwrite
-from anonbench.engine.store import content_key
-from anonbench.errors import BadConfig
-from anonbench.interfaces import BenchProtocol, Dataset
-from anonbench.results.record import DatasetRef, JudgeRef, MethodRef, PluginRef, Setup
-
-
-class RunConfig(BaseModel):
-    """What a user asks for; the options of `anonbench run`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    methods: tuple[str, ...] = Field(min_length=1)
-    protocols: tuple[str, ...] = Field(min_length=1)
-    suite: str = "demo"
-    dataset: str = ""
-    judges: tuple[str, ...] = ()
-    detector: str = "dlib-hog"
-    data_root: Path | None = None
-    output: Path = Path("runs")
-    seeds: tuple[int, ...] = (0,)
-    limit: int | None = Field(default=None, ge=1)
-    channel: str = "png"
-    presentation: Literal["crop", "paste"] = "crop"
-    undetected: Literal["fallback", "reject"] | None = None
-    device: str = "auto"
-    batch_size: int = Field(default=32, ge=1)
-    workers: int = Field(default_factory=usable_cores, ge=1)
-    overwrite: Overwrite = "missing"
-    offline: bool = False
+from anonbench.engine.job import Job, RunConfig
+from anonbench.errors import BadConfig, MissingArtefact
+from anonbench.interfaces import BenchProtocol
 
 
 @dataclass(frozen=True)
-class Job:
-    """One protocol on one method with one seed, and everything that decides the outcome."""
+class _Trial:
+    """A protocol with the dataset and the judges of its suite, and the methods it is run on."""
 
-    config: RunConfig
     protocol: ProtocolCard
-    method: MethodCard
-    dataset: Dataset
-    judges: tuple[JudgeCard, ...]
-    detector: JudgeCard
-    seed: int
-
-    @property
-    def title(self) -> str:
-        """What is shown while it runs."""
-        seed = f", seed {self.seed}" if self.seed else ""
-        return f"{self.method.name} · {self.protocol.name} · {self.dataset.card.name}{seed}"
-
-    @property
-    def lacks(self) -> str:
-        """Why the method cannot serve the protocol, or nothing."""
-        offers = {
-            "reversible": self.method.reversible,
-            "hidden_bits": self.method.hidden_bits > 0,
-        }
-        missing = [need for need in self.protocol.requires if not offers[need]]
-        reasons = {"reversible": "not reversible", "hidden_bits": "hides no bits"}
-        return ", ".join(reasons[need] for need in missing)
-
-    @property
-    def scored_by(self) -> tuple[str, ...]:
-        """Names of the judges, after an empty one where metrics need no judge."""
-        unjudged = any(not spec.judged for spec in self.protocol.metrics)
-        return (*([""] if unjudged else []), *(judge.name for judge in self.judges))
-
-    def white_box(self, judge: JudgeCard) -> bool:
-        """Whether the method was optimised against a judge."""
-        named = judge.name in self.method.white_box_judges
-        return named or self.method.family in judge.white_box_for
-
-    # ------------------------------------------------------------------ references for the record
-    @cached_property
-    def protocol_ref(self) -> PluginRef:
-        """The protocol as it goes into the record."""
-        return _ref(self.protocol)
-
-    @cached_property
-    def method_ref(self) -> MethodRef:
-        """The method as it goes into the record."""
-        card = self.method
-        return MethodRef(
-            **method_ref(card).model_dump(),
-            title=card.title,
-            family=card.family,
-            template=card.template,
-            reversible=card.reversible,
-            needs_latent=card.needs_latent,
-        )
-
-    @cached_property
-    def detector_ref(self) -> PluginRef:
-        """The detector as it goes into the record."""
-        return _judge_ref(self.detector)
-
-    @cached_property
-    def judge_refs(self) -> dict[str, JudgeRef]:
-        """The judges as they go into the record, by name."""
-        return {
-            card.name: JudgeRef(
-                **_judge_ref(card).model_dump(),
-                title=card.title,
-                template=card.template,
-                training_data=card.training_data,
-            )
-            for card in self.judges
-        }
-
-    def ref_of(self, detector: JudgeCard) -> PluginRef:
-        """The run's detector, or a judge, as it goes into keys."""
-        return self.detector_ref if detector == self.detector else self.judge_refs[detector.name]
-
-    @cached_property
-    def dataset_ref(self) -> DatasetRef:
-        """The dataset as it goes into the record."""
-        manifest = self.dataset.manifest()
-        return DatasetRef(
-            **_ref(self.dataset.card).model_dump(),
-            title=self.dataset.card.title,
-            manifest=manifest.hash,
-            files=len(manifest.files),
-        )
-
-    @cached_property
-    def setup(self) -> Setup:
-        """Everything else that decides the numbers."""
-        names = {self.method.template, *(judge.template for judge in self.judges)}
-        return Setup(
-            seed=self.seed,
-            limit=self.config.limit,
-            channel=str(Channel.parse(self.config.channel)),
-            presentation=self.config.presentation,
-            recovery=self._recovery,
-            detector=self.detector_ref,
-            templates={name: template(name).version for name in sorted(names) if name},
-        )
-
-    @property
-    def _recovery(self) -> Literal["", "crop", "realigned"]:
-        """How published images reach `recover` and `extract_bits`; follows from the rest."""
-        if not (self.method.reversible or self.method.hidden_bits):
-            return ""
-        return "crop" if self.config.presentation == "crop" else "realigned"
-
-    @cached_property
-    def id(self) -> str:
-        """Content key of the result: equal ids mean the same computation."""
-        return content_key(
-            {
-                "suite": self.config.suite,
-                "protocol": key_of(self.protocol_ref),
-                "method": key_of(self.method_ref),
-                "dataset": [key_of(self.dataset_ref), self.dataset_ref.manifest],
-                "judges": [key_of(ref) for ref in self.judge_refs.values()],
-                "setup": self.setup.model_dump(mode="json", exclude={"detector", "recovery"}),
-                "detector": key_of(self.detector_ref),
-            }
-        )
-
-
-def key_of(ref: PluginRef) -> dict[str, Any]:
-    """The part of a reference that decides outputs: no titles."""
-    return ref.model_dump(mode="json", include={"name", "version", "config", "weights"})
+    suite: SuiteCard
+    methods: tuple[MethodCard, ...]
 
 
 def build_protocol(card: ProtocolCard) -> BenchProtocol:
@@ -197,41 +36,53 @@ def plan(config: RunConfig) -> list[Job]:
     Raises:
         UserError: A name, option, dataset or file is wrong or missing.
     """
-    protocols = [
-        _with_undetected(registry.protocols.parse(p, config.suite), config)
-        for p in config.protocols
-    ]
-    for protocol in protocols:
-        build_protocol(protocol)
-    methods = [registry.methods.parse(spec, config.suite) for spec in config.methods]
-    weights.require_by_hand(name for card in methods for name in card.weights)
-    detector = registry.judges.parse(config.detector)
     if config.presentation == "paste" and Channel.parse(config.channel).is_float:
         raise BadConfig("Crops are pasted back into 8-bit images, so not with --channel float.")
     asked = {spec: registry.judges.parse(spec) for spec in config.judges}
-    suites = [_suite(protocol, config, asked) for protocol in protocols]
-    _refuse_idle_judges(asked, protocols)
-    judges = {name: registry.judges.parse(name) for s in suites for name in s.judges}
-    needed = [name for card in methods for name in card.weights]
-    needed += [name for card in (*judges.values(), detector) for name in card.weights]
-    if config.data_root is None:
-        needed += [registry.datasets.parse(suite.dataset).artefact for suite in suites]
-    _fetch(needed, config.offline)
-    opened = {s.dataset: open_dataset(s.dataset, config.data_root) for s in suites}
+    trials = [_trial(spec, config, asked) for spec in config.protocols]
+    _refuse_idle_judges(asked, [trial.protocol for trial in trials])
+    detector = registry.judges.parse(config.detector)
+    judges = {n: registry.judges.parse(n) for trial in trials for n in trial.suite.judges}
+    _bring(trials, (detector, *judges.values()), config)
+    opened = {
+        name: open_dataset(name, config.data_root)
+        for name in dict.fromkeys(trial.suite.dataset for trial in trials)
+    }
     return [
         Job(
             config=config,
-            protocol=protocol,
+            protocol=trial.protocol,
             method=method,
-            dataset=opened[suite.dataset],
-            judges=tuple(judges[name] for name in suite.judges),
+            dataset=opened[trial.suite.dataset],
+            judges=tuple(judges[name] for name in trial.suite.judges),
             detector=detector,
             seed=seed,
         )
-        for (protocol, suite), method, seed in product(
-            zip(protocols, suites, strict=True), methods, config.seeds
-        )
+        for trial in trials
+        for method in trial.methods
+        for seed in config.seeds
     ]
+
+
+# --------------------------------------------------------------------------------- what is asked
+def _trial(spec: str, config: RunConfig, asked: Mapping[str, JudgeCard]) -> _Trial:
+    protocol = _with_undetected(registry.protocols.parse(spec, config.suite), config)
+    build_protocol(protocol)
+    methods = tuple(card for name in config.methods for card in _subjects(protocol, name, config))
+    return _Trial(protocol, _suite(protocol, config, asked), methods)
+
+
+def _subjects(protocol: ProtocolCard, spec: str, config: RunConfig) -> Iterator[MethodCard]:
+    """A method, or where a protocol compares variants those of its card.
+
+    A method to which the user gave settings is taken as that one variant.
+    """
+    card = registry.methods.parse(spec, config.suite)
+    if not (protocol.variants and card.variants and ":" not in spec):
+        yield card
+        return
+    for changes in card.variants.values():
+        yield card.configured(card.config | changes)
 
 
 def _suite(protocol: ProtocolCard, config: RunConfig, asked: Mapping[str, JudgeCard]) -> SuiteCard:
@@ -242,8 +93,14 @@ def _suite(protocol: ProtocolCard, config: RunConfig, asked: Mapping[str, JudgeC
             why=f"Its suites are: {', '.join(protocol.suites)}.",
         )
     suite = protocol.suites[config.suite]
-    fitting = tuple(spec for spec, card in asked.items() if card.kind in protocol.judge_kinds)
-    return SuiteCard(dataset=config.dataset or suite.dataset, judges=fitting or suite.judges)
+    fitting = {spec: card for spec, card in asked.items() if card.kind in protocol.judge_kinds}
+    replaced = {card.kind for card in fitting.values()}
+    kept = [name for name in suite.judges if registry.judges.parse(name).kind not in replaced]
+    needs_images = suite.dataset != "none"
+    return SuiteCard(
+        dataset=(config.dataset if needs_images else "") or suite.dataset,
+        judges=(*kept, *fitting),
+    )
 
 
 def _refuse_idle_judges(asked: Mapping[str, JudgeCard], protocols: Sequence[ProtocolCard]) -> None:
@@ -266,37 +123,42 @@ def _with_undetected(card: ProtocolCard, config: RunConfig) -> ProtocolCard:
     return card.model_copy(update={"config": {**card.config, "undetected": config.undetected}})
 
 
-def _ref(card: Card, names: Sequence[str] = ()) -> PluginRef:
-    return PluginRef(
-        name=card.name,
-        version=card.version,
-        config=card.config,
-        weights={name: weights.digest(name) for name in names},
-    )
+# -------------------------------------------------------------------------------- what it takes
+def _bring(trials: Sequence[_Trial], judges: Sequence[JudgeCard], config: RunConfig) -> None:
+    """Fetch what is missing, after making sure that all that only the user can bring is here.
 
-
-def method_ref(card: MethodCard) -> PluginRef:
-    """Its weights by hash, also those in files of its package and of the user."""
-    ref = _ref(card, card.weights)
-    files = {file: weights.packaged(file) for file in card.files}
-    files |= {key: Path(str(card.config[key])) for key in card.file_config if card.config[key]}
-    digests = {name: weights.file_digest(path) for name, path in files.items()}
-    return ref.model_copy(update={"weights": {**ref.weights, **digests}})
-
-
-def _judge_ref(card: JudgeCard) -> PluginRef:
-    """Its weights by hash; those that a Python package carries by that package's version."""
-    ref = _ref(card, card.weights)
-    packages = {
-        f"package {name}": found
-        for alternatives in card.packages
-        for name in alternatives.split("|")
-        if (found := installed_version(name))
-    }
-    return ref.model_copy(update={"weights": {**ref.weights, **packages}})
-
-
-def _fetch(names: Sequence[str], offline: bool) -> None:
-    absent = sorted({name for name in names if name and not weights.is_present(name)})
+    Raises:
+        MissingArtefact: Something is lacking; all of it is named at once, with the commands.
+    """
+    names = [n for t in trials if not t.protocol.weightless for m in t.methods for n in m.weights]
+    names += [name for card in judges for name in card.weights]
+    datasets = [registry.datasets.parse(trial.suite.dataset) for trial in trials]
+    if config.data_root is None:
+        names += [card.artefact for card in datasets if card.artefact]
+    absent = [name for name in dict.fromkeys(names) if not weights.is_present(name)]
+    checks: list[Callable[[], object]] = [partial(weights.require_by_hand, absent)]
+    for trial, card in zip(trials, datasets, strict=True):
+        if card.artefact not in absent:
+            checks.append(partial(open_dataset, trial.suite.dataset, config.data_root))
+    lacking = [error for check in checks if (error := _missing(check))]
+    if lacking:
+        raise _all_of(lacking, [name for name in absent if not weights.catalogue()[name].page])
     if absent:
-        weights.fetch(absent, offline=offline)
+        weights.fetch(absent, offline=config.offline)
+
+
+def _missing(check: Callable[[], object]) -> MissingArtefact | None:
+    try:
+        check()
+    except MissingArtefact as error:
+        return error
+    return None
+
+
+def _all_of(lacking: Sequence[MissingArtefact], fetchable: Sequence[str]) -> MissingArtefact:
+    """One error that names everything."""
+    messages = list(dict.fromkeys(str(error) for error in lacking))
+    fetch = f"Fetched once these are there: {', '.join(fetchable)}." if fetchable else ""
+    if len(lacking) == 1 and not fetch:
+        return lacking[0]
+    return MissingArtefact("\n".join(messages), mend=fetch)

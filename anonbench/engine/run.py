@@ -10,7 +10,8 @@ from anonbench.engine import models
 from anonbench.engine.collect import collect
 from anonbench.engine.environment import environment, peak_memory_mb
 from anonbench.engine.execute import Executor
-from anonbench.engine.plan import Job, RunConfig, build_protocol
+from anonbench.engine.job import Job, RunConfig
+from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
 from anonbench.engine.store import Store
 from anonbench.errors import UserError

@@ -10,7 +10,7 @@ from anonbench.data.images import encode_png, read_image
 from anonbench.data.splice import kept, splice
 from anonbench.data.warp import Floats, Pixels, zoom_of
 from anonbench.engine import models
-from anonbench.engine.plan import method_ref
+from anonbench.engine.job import method_ref
 from anonbench.errors import BadConfig
 from anonbench.files import atomic_write
 from anonbench.interfaces import Face

@@ -10,7 +10,7 @@ from anonbench.data.align import template
 from anonbench.data.images import encode_png, read_image
 from anonbench.data.splice import cut, splice
 from anonbench.data.warp import Pixels
-from anonbench.engine.plan import method_ref
+from anonbench.engine.job import method_ref
 from anonbench.errors import BadConfig, BadImage
 from anonbench.files import atomic_write
 from anonbench.photos import record as records

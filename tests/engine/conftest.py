@@ -14,7 +14,8 @@ def toy_run(
     """Runs lfw-tar on the toy people with toy judges; counts what plug-ins really did."""
     from rich.console import Console
 
-    from anonbench.engine.plan import RunConfig, plan
+    from anonbench.engine.job import RunConfig
+    from anonbench.engine.plan import plan
     from anonbench.engine.progress import Progress
     from anonbench.engine.run import run
 

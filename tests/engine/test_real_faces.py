@@ -29,7 +29,8 @@ def scores(home_with_weights, shared: Path, tmp_path: Path) -> dict[str, np.ndar
     """The stored scores of a run that publishes whole pictures without changing them."""
     from rich.console import Console
 
-    from anonbench.engine.plan import RunConfig, plan
+    from anonbench.engine.job import RunConfig
+    from anonbench.engine.plan import plan
     from anonbench.engine.progress import Progress
     from anonbench.engine.run import run
 

@@ -242,7 +242,7 @@ def test_own_weights_take_the_place_of_the_checkpoints() -> None:
 def test_weights_of_the_package_and_of_the_user_are_known_by_content(
     dlib: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anonbench.engine.plan import method_ref
+    from anonbench.engine.job import method_ref
 
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     one.write_bytes(b"one")
