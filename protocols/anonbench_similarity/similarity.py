@@ -114,7 +114,7 @@ def _against(
     for seed in evidence.seeds:
         other = evidence.embeddings(source, judge, seed)
         values = _cosines(reference, other, ids)
-        why = {**reference.failed, **other.failed}
+        why = {**other.failed, **reference.failed}
         lost = [i for i, value in zip(ids, values, strict=True) if np.isnan(value)]
         failed = {i: why.get(i, "unusable embedding") for i in lost} | failed
         cosines.append(values)
