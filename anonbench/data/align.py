@@ -1,9 +1,10 @@
 """Face alignment: named, versioned templates that cut a square face crop out of an image.
 
 A template name is `FAMILY-SIZE`, such as `ffhq-256`; the families are in
-`anonbench.data.templates`. Every template is a similarity from image pixels to crop pixels, both
-with pixel centres at whole numbers, so the centre of a crop of size S is
-`((S - 1) / 2, (S - 1) / 2)`. Matrices are `[2, 3]` float64 and act on columns `(x, y, 1)`.
+`anonbench.data.templates`. Every template (but `facenet`, which stretches) is a similarity from
+image pixels to crop pixels, both with pixel centres at whole numbers, so the centre of a crop of
+size S is `((S - 1) / 2, (S - 1) / 2)`. Matrices are `[2, 3]` float64 and act on columns
+`(x, y, 1)`.
 """
 
 import re
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from anonbench.data.templates.base import Template, similarity
 from anonbench.data.templates.boxes import Deca, Hopenet
+from anonbench.data.templates.facenet import FaceNet
 from anonbench.data.templates.landmarks import ArcFace, D3dfr, Dlib, Ffhq
 from anonbench.data.warp import Floats, Pixels, bounds, inverse, transform, warp, zoom_of
 from anonbench.errors import UserError
@@ -33,6 +35,7 @@ FAMILIES: dict[str, type[Template]] = {
         Ffhq,
         ArcFace,
         Dlib,
+        FaceNet,
         D3dfr,
         Deca,
         Hopenet,
