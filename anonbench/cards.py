@@ -175,7 +175,7 @@ class DatasetCard(Card):
     Attributes:
         artefact: Catalogue artefact that `anonbench fetch` brings, empty where a user must
             bring the data.
-        layout: Where the files stand below `--data-root`, in words.
+        layout: Where the files stand below `--data-root`, in words; empty for no files at all.
         fallback_box: Face box used for an original in which no face is found, as fractions
             `(left, top, right, bottom)` of width and height.
         upsample: How often the image is doubled before HOG detection.

@@ -90,10 +90,10 @@ def _open(name: str, data_root: Path | None) -> "ImageDataset":
 
 
 def _check(dataset: "ImageDataset", recorded: dict[str, str] | None) -> "Report":
-    from anonbench.data.verify import verify
+    from anonbench.data.verify import checked, verify
     from anonbench.engine.progress import Progress
 
-    total = len(dataset.files())
+    total = len(checked(dataset))
     with Progress(console.err).stage(f"verify {dataset.card.name}", total, 0) as advance:
         return verify(dataset, recorded, advance)
 
@@ -124,6 +124,7 @@ def _document(
         "extra": report.extra,
         "damaged": report.damaged,
         "ignored": report.ignored,
+        "unknown": report.unknown,
     }
 
 
@@ -132,7 +133,8 @@ def _print(dataset: "ImageDataset", report: "Report", document: dict[str, Any]) 
     for what, found in (("images", report.images), ("people", report.people)):
         official = dataset.official.get(what)
         note = f" (official: {official:,})" if official else ""
-        console.out.print(f"  {found:,} {what}{note}", markup=False)
+        if found or official:
+            console.out.print(f"  {found:,} {what}{note}", markup=False)
     console.out.print(f"  manifest {report.manifest.hash}", markup=False)
     for label, key in (("compared with", "compared_with"), ("recorded in", "recorded_in")):
         if document[key]:
@@ -140,6 +142,10 @@ def _print(dataset: "ImageDataset", report: "Report", document: dict[str, Any]) 
     _print_files("missing", [f"{name} ({why})" for name, why in report.missing.items()])
     _print_files("extra", report.extra)
     _print_files("damaged", [f"{name}: {why}" for name, why in report.damaged.items()])
+    _print_files(
+        "attributes not known of all",
+        [f"{name}: {count:,} images without" for name, count in report.unknown.items()],
+    )
     _print_files("no part of the dataset, ignored", report.ignored)
     console.out.print("[green]ok[/]" if report.ok else "[red]not ok[/]")
     if not report.ok and document["compared_with"]:

@@ -1,5 +1,6 @@
 """Datasets, pairs, image files and face alignment."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,10 +19,15 @@ def locate(card: "DatasetCard", data_root: Path | None) -> Path:
         card: The dataset's card.
         data_root: The user's folder: the dataset itself, or a folder that holds it.
 
+    Returns:
+        The folder; no place at all for a dataset whose card names no layout, as it has no files.
+
     Raises:
         BadData: `data_root` does not exist.
         MissingArtefact: The dataset is at neither place.
     """
+    if not card.layout:
+        return Path(os.devnull)
     if data_root is not None:
         if not data_root.is_dir():
             raise BadData(f"There is no folder {data_root}.", mend="Give another --data-root.")

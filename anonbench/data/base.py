@@ -31,9 +31,11 @@ class ImageDataset(ABC):
         card: The dataset's card.
         root: The folder that sample ids are relative to.
         official: Official number of `images` and `people`, where there is one.
+        attribute_names: What `attributes` may tell of a sample.
     """
 
-    official: ClassVar[Mapping[str, int]] = {}
+    official: Mapping[str, int] = {}
+    attribute_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, card: DatasetCard, root: Path) -> None:
         self.card, self.root = card, root
@@ -52,21 +54,32 @@ class ImageDataset(ABC):
     def _scan(self) -> Iterable[Sample]:
         """The images on disk, in any order."""
 
-    @abstractmethod
     def _make_pairs(self) -> list[Pair]:
         """The pairs in their official order."""
+        raise BadData(
+            f"The dataset '{self.card.name}' has no verification pairs.",
+            mend="Choose one that has, such as lfw, orl or folder, with --dataset.",
+        )
 
     def _expected(self) -> dict[str, str]:
         """Ids of the images that must be there, each with the place that says so."""
         return {}
 
     def samples(self) -> tuple[Sample, ...]:
-        """All images on disk, sorted by id.
+        """The samples, sorted by id: those on disk, if the dataset does not say otherwise.
 
         Raises:
             BadData: There is none, or a file's name cannot be an id.
         """
+        return self.on_disk()
+
+    def on_disk(self) -> tuple[Sample, ...]:
+        """The samples whose image is there, sorted by id; raises BadData as `samples` does."""
         return tuple(self._by_id.values())
+
+    def attributes(self, sample_id: str) -> Mapping[str, str | int]:
+        """What is known of a sample's person, by `attribute_names`; unknown ones are left out."""
+        return {}
 
     def pairs(self) -> tuple[Pair, ...]:
         """Verification pairs in their official order.
@@ -103,6 +116,11 @@ class ImageDataset(ABC):
         place = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:16]
         return home() / "manifests" / f"{self.card.name}-{place}.json"
 
+    @property
+    def _spec(self) -> str:
+        """What a user writes for this dataset."""
+        return self.card.name
+
     @cached_property
     def _by_id(self) -> dict[str, Sample]:
         samples = {sample.id: sample for sample in self._scan()}
@@ -132,7 +150,7 @@ class ImageDataset(ABC):
             raise BadData(
                 f"Of {expected} images that '{self.card.name}' needs, {len(missing)} are not in "
                 f"{self.root}: {some} ...",
-                mend=f"See all that is missing with: anonbench data verify {self.card.name}",
+                mend=f"See all that is missing with: anonbench data verify {self._spec}",
             )
 
 

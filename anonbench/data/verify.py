@@ -2,12 +2,12 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anonbench.data.base import ImageDataset
-from anonbench.data.images import read_image
 from anonbench.data.manifest import FileEntry, Manifest, sha256_of
 from anonbench.errors import BadImage, UserError
 
@@ -18,12 +18,13 @@ class Report:
 
     Attributes:
         images: Number of images on disk.
-        people: Number of identities among them.
+        people: Number of known identities among them.
         manifest: Of the files that could be read.
         missing: Files that should be there, each with the place that says so.
         extra: Files of the dataset that the recorded manifest does not have.
         damaged: Files that cannot be used, or differ from the recorded manifest, with the reason.
         ignored: Files below the root that are no part of the dataset; no problem.
+        unknown: Number of images per attribute that is not known of them; no problem.
     """
 
     images: int
@@ -33,6 +34,7 @@ class Report:
     extra: list[str] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    unknown: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -50,32 +52,39 @@ def verify(
     Args:
         dataset: The dataset.
         recorded: Expected sha256 per path, from an earlier manifest.
-        advance: Called with 1 after each file.
+        advance: Called with 1 after each of `checked(dataset)`.
 
     Raises:
         BadData: There are no images at all.
         MissingArtefact: The dataset needs a pairs file and there is none.
     """
-    samples, files = dataset.samples(), dataset.files()
+    samples, files = dataset.on_disk(), dataset.files()
     images = {sample.id for sample in samples}
     entries: list[FileEntry] = []
     damaged: dict[str, str] = {}
-    for name in sorted(files):
-        path = Path(files[name])
+    for name in checked(dataset):
         try:
-            entries.append(FileEntry(name, path.stat().st_size, sha256_of(path)))
+            if name in files:
+                path = Path(files[name])
+                entries.append(FileEntry(name, path.stat().st_size, sha256_of(path)))
             if name in images:
-                read_image(path)
+                dataset.read(name)
         except (OSError, BadImage) as error:
             damaged[name] = str(error)
         advance(1)
-    people = len({sample.identity for sample in samples})
+    people = len({sample.identity for sample in samples if sample.identity != sample.id})
     report = Report(len(samples), people, Manifest(tuple(entries)), damaged=damaged)
     report.ignored = _others(dataset.root, set(files.values()))
+    report.unknown = _unknown(dataset, images)
     _expect(dataset, report)
     if recorded is not None:
         _compare(report, recorded)
     return report
+
+
+def checked(dataset: ImageDataset) -> list[str]:
+    """Paths of the files to hash and ids of the images to decode; a file may be an image."""
+    return sorted({*dataset.files(), *(sample.id for sample in dataset.on_disk())})
 
 
 def record_file(dataset: ImageDataset) -> Path:
@@ -104,6 +113,12 @@ def _compare(report: Report, recorded: Mapping[str, str]) -> None:
             report.damaged.setdefault(
                 name, f"sha256 is {found[name][:12]}..., recorded {recorded[name][:12]}..."
             )
+
+
+def _unknown(dataset: ImageDataset, images: set[str]) -> dict[str, int]:
+    known = Counter(name for image in images for name in dataset.attributes(image))
+    counts = {name: len(images) - known[name] for name in dataset.attribute_names}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _others(root: Path, known: set[str]) -> list[str]:
