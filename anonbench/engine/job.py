@@ -187,7 +187,7 @@ def _ref(card: Card, names: Sequence[str] = ()) -> PluginRef:
         name=card.name,
         version=card.version,
         config=card.config,
-        weights={name: weights.digest(name) for name in names},
+        weights={name: weights.record(name) for name in names},
     )
 
 
@@ -196,7 +196,7 @@ def method_ref(card: MethodCard) -> PluginRef:
     ref = _ref(card, card.weights)
     files = {file: weights.packaged(file) for file in card.files}
     files |= {key: Path(str(card.config[key])) for key in card.file_config if card.config[key]}
-    digests = {name: weights.file_digest(path) for name, path in files.items()}
+    digests = {name: weights.record_file(path) for name, path in files.items()}
     return ref.model_copy(update={"weights": {**ref.weights, **digests}})
 
 

@@ -18,6 +18,7 @@ from anonbench.errors import UserError
 from anonbench.interfaces import Scores
 from anonbench.results import store as results
 from anonbench.results.record import Counts, Metric, Reduction, Result
+from anonbench.weights.filled import STAMP
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,9 @@ def _warnings(job: Job, reductions: Mapping[str, Reduction]) -> list[str]:
     warnings = []
     if job.setup.channel == "float":
         warnings.append("The channel 'float' publishes images that no recipient ever has.")
+    filled = sorted(name for name, hashed in _weights(job).items() if hashed.startswith(STAMP))
+    if filled:
+        warnings.append(f"weights: test fill ({', '.join(filled)}); the numbers mean nothing.")
     if job.config.limit is not None:
         warnings.append(f"Only a part of the protocol was run (--limit {job.config.limit}).")
     for name, reduction in reductions.items():
@@ -149,3 +153,9 @@ def _warnings(job: Job, reductions: Mapping[str, Reduction]) -> list[str]:
             by = f"{name}: " if name else ""
             warnings.append(f"{by}{count} {reduction.counts.unit} failed: {reason}")
     return warnings
+
+
+def _weights(job: Job) -> dict[str, str]:
+    """The digests of all weights that took part."""
+    plugins = (job.method_ref, job.detector_ref, *job.judge_refs.values())
+    return {name: digest for plugin in plugins for name, digest in plugin.weights.items()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from anonbench.report.model import Direction, Name
 from anonbench.results.published import PublishedValue
 from anonbench.results.record import Counts, JudgeRef, Metric, PluginRef, Result
+from anonbench.weights.filled import STAMP
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -65,6 +66,9 @@ def measured(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
 
 def _measured(result: Result, metric: Metric, judge: JudgeRef | None) -> Entry:
     notes = [metric.reason] if metric.reason else []
+    filled = _is_filled(result, judge)
+    if filled:
+        notes.append("weights: test fill; no measurement")
     if result.status == "partial":
         notes.append(_partial(result.counts.get(metric.judge)))
     if result.method.needs_latent:
@@ -77,13 +81,19 @@ def _measured(result: Result, metric: Metric, judge: JudgeRef | None) -> Entry:
         judge_name=metric.judge,
         metric=metric.name,
         direction=metric.direction,
-        value=metric.value,
-        std=metric.std,
-        instead="n/a" if metric.value is None else "",
+        value=None if filled else metric.value,
+        std=None if filled else metric.std,
+        instead="n/a" if filled or metric.value is None else "",
         notes=tuple(notes),
         white_box=metric.white_box,
         ranked=result.status == "complete",
     )
+
+
+def _is_filled(result: Result, judge: JudgeRef | None) -> bool:
+    """Whether weights behind a number were drawn by rule and not trained."""
+    plugins = [result.method, result.setup.detector, *([judge] if judge else [])]
+    return any(w.startswith(STAMP) for plugin in plugins for w in plugin.weights.values())
 
 
 def _failed(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
