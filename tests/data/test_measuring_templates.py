@@ -1,10 +1,13 @@
-"""The alignments of D3DFR, DECA and Hopenet on faces whose crops follow by hand."""
+"""The alignments of D3DFR, DECA and Hopenet: faces whose crops follow by hand, and real ones."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from anonbench.data.align import map_face, template
+from anonbench.data.align import map_face, most_central, template
+from anonbench.data.images import read_image
 from anonbench.data.templates.landmarks import D3DFR_POINTS
 from anonbench.data.warp import transform, zoom_of
 from anonbench.errors import BadImage
@@ -107,3 +110,37 @@ def test_a_face_without_extent_is_refused(family: str) -> None:
     point = Face(np.array([50.0, 50.0, 50.0, 50.0]), 1.0, np.full((5, 2), 50.0))
     with pytest.raises(BadImage, match=r"cannot be (aligned|cropped)"):
         template(f"{family}-224").matrix(point)
+
+
+@pytest.fixture(scope="module")
+def real_faces(shared: Path, hog) -> list[tuple[np.ndarray, Face]]:
+    """Eight people of LFW."""
+    folder = shared / "data/lfw/lfw-deepfunneled"
+    images = [read_image(path) for path in sorted(folder.glob("A*/*_0001.jpg"))[::20][:8]]
+    found = [(image, most_central(hog.detect(image, 0), 250, 250)) for image in images]
+    return [(image, face) for image, face in found if face is not None]
+
+
+def test_real_faces_lie_in_d3dfrs_crop_as_its_standard_face(real_faces) -> None:
+    expected = 111.5 + 102 * D3DFR_POINTS[:, :2] * (1, -1)
+    errors = []
+    for image, face in real_faces:
+        matrix = template("d3dfr-224").matrix(face)
+        errors.append(np.abs(transform(matrix, face.points5) - expected).mean())
+        assert template("d3dfr-224").crop(image, face).shape == (224, 224, 3)
+    assert len(errors) >= 6
+    assert np.median(errors) < 8  # pixels; people differ, and turn their heads
+
+
+def test_real_faces_fill_decas_crop_and_leave_room_in_hopenets(real_faces) -> None:
+    for image, face in real_faces:
+        assert face.points68 is not None
+        deca, hopenet = (
+            transform(template(name).matrix(face), face.points68)
+            for name in ("deca-224", "hopenet-224")
+        )
+        assert np.ptp(deca, axis=0).mean() == pytest.approx(223 / 1.375)
+        assert deca.min() > 0 and deca.max() < 223
+        assert 80 < np.ptp(hopenet, axis=0).mean() < 140
+        assert 111 < hopenet[:, 1].mean() < 150  # the face is low, as the hair belongs to the head
+        assert template("hopenet-224").crop(image, face).shape == (224, 224, 3)
