@@ -232,7 +232,8 @@ class ProtocolCard(Card):
         requires: What a method must offer: `reversible`, `hidden_bits`.
         weightless: Whether it can be measured without the method's weights.
         variants: Whether it is run on each of a method's variants in place of the method.
-        judge_kinds: The kinds of judges that it takes; `--judge` replaces those of its kind.
+        judge_kinds: The kinds of judges that it takes; of those that `--judge` names, they replace
+            its suite's.
         suites: Dataset and judges per suite (`demo`, `paper`).
         metrics: What it reports.
         published: Table ids in results/published that this protocol reproduces.

@@ -56,7 +56,8 @@ DatasetName = Annotated[
 Judges = Annotated[
     str,
     typer.Option(
-        help="Other judges than the suite's of their kind. Example: --judge dlib-resnet,fr-feature",
+        help="Judges in place of the suite's, each for the protocols that take its kind. "
+        "Example: --judge dlib-resnet,fr-feature",
         rich_help_panel=_WHAT,
     ),
 ]

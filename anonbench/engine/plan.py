@@ -86,21 +86,16 @@ def _subjects(protocol: ProtocolCard, spec: str, config: RunConfig) -> Iterator[
 
 
 def _suite(protocol: ProtocolCard, config: RunConfig, asked: Mapping[str, JudgeCard]) -> SuiteCard:
-    """The suite of a protocol; judges that were asked for replace its own of their kind."""
+    """The suite of a protocol; of the judges asked for, those that it takes replace its own."""
     if config.suite not in protocol.suites:
         raise BadConfig(
             f"The protocol '{protocol.name}' has no suite '{config.suite}'.",
             why=f"Its suites are: {', '.join(protocol.suites)}.",
         )
     suite = protocol.suites[config.suite]
-    fitting = {spec: card for spec, card in asked.items() if card.kind in protocol.judge_kinds}
-    replaced = {card.kind for card in fitting.values()}
-    kept = [name for name in suite.judges if registry.judges.parse(name).kind not in replaced]
-    needs_images = suite.dataset != "none"
-    return SuiteCard(
-        dataset=(config.dataset if needs_images else "") or suite.dataset,
-        judges=(*kept, *fitting),
-    )
+    fitting = tuple(spec for spec, card in asked.items() if card.kind in protocol.judge_kinds)
+    asked_dataset = config.dataset if suite.dataset != "none" else ""
+    return SuiteCard(dataset=asked_dataset or suite.dataset, judges=fitting or suite.judges)
 
 
 def _refuse_idle_judges(asked: Mapping[str, JudgeCard], protocols: Sequence[ProtocolCard]) -> None:
