@@ -45,10 +45,10 @@ class InceptionFeatures:
 class Vgg16Features:
     """VGG16 of ImageNet: its last convolution's features, averaged over the image.
 
-    The trunk is the one that LPIPS publishes, with LPIPS's rounded constants of ImageNet's mean
-    and deviation. Crops are resized to the 224 px that it was trained at, bilinearly and with
-    antialiasing; features are taken after the last ReLU, before the last pooling, at 14 x 14
-    places. Distances in them are `fd-vgg16` and `kd-vgg16`: no FID, and not comparable with one.
+    The trunk is torchvision's, as LPIPS passes it on. Crops are resized to the 224 px that it was
+    trained at, bilinearly and with antialiasing, and standardised by ImageNet's mean and
+    deviation. Features are taken after the last ReLU, before the last pooling, at 14 x 14 places.
+    Distances in them are `fd-vgg16` and `kd-vgg16`: no FID, and not comparable with one.
 
     Args:
         card: Names the network's file.
