@@ -172,12 +172,16 @@ def kernel_distance(
     size = min(subset_size, len(first), len(second))
     count = 1 if size == max(len(first), len(second)) else subsets
     rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(count):
+    x, y = np.zeros((count, len(first))), np.zeros((count, len(second)))
+    for subset in range(count):
         rows = rng.permutation(len(first))[:size]
         others = rows if paired else rng.permutation(len(second))[:size]
-        values.append(_squared_mmd(_wide(first[rows]), _wide(second[others]), paired))
-    return KernelDistance(float(np.mean(values)), float(np.std(values)), count, size)
+        x[subset, rows], y[subset, others] = 1, 1
+    pairs = size * (size - 1)
+    inside = _kernel_sums(first, first, x, x, False) + _kernel_sums(second, second, y, y, False)
+    across = _kernel_sums(first, second, x, y, not paired)
+    values = inside / pairs - 2 * across / (pairs if paired else size**2)
+    return KernelDistance(float(values.mean()), float(values.std()), count, size)
 
 
 def sampled(n: int, size: int, seed: int) -> Bools:
@@ -197,22 +201,34 @@ def _factor(covariance: Floats) -> Floats:
     return factor
 
 
-def _squared_mmd(x: Floats, y: Floats, paired: bool) -> float:
-    """Of `[m, D]` and `[m, D]`."""
-    m = len(x)
-    inside = sum(_off_diagonal(_kernel(rows, rows)) for rows in (x, y))
-    across = _kernel(x, y)
-    between = _off_diagonal(across) / (m * (m - 1)) if paired else across.mean()
-    return float(inside / (m * (m - 1)) - 2 * between)
+def _kernel_sums(first: Features, second: Features, x: Floats, y: Floats, diagonal: bool) -> Floats:
+    """Sums `[S]` of the kernel over the pairs of each of S subsets.
+
+    All subsets share a kernel, which is computed once and tile by tile, so that neither it nor
+    the features in float64 are ever whole in memory.
+
+    Args:
+        first: `[N, D]`.
+        second: `[M, D]`.
+        x: `[S, N]`, 1 for the rows of `first` that are in a subset and 0 for the others.
+        y: `[S, M]` likewise.
+        diagonal: Whether row i of both, or of the same, is a pair.
+    """
+    total = np.zeros(len(x))
+    for top in range(0, len(first), _ROWS):
+        rows = slice(top, top + _ROWS)
+        for left in range(0, len(second), _ROWS):
+            columns = slice(left, left + _ROWS)
+            tile = _kernel(_wide(first[rows]), _wide(second[columns]))
+            if top == left and not diagonal:
+                np.fill_diagonal(tile, 0)
+            total += (x[:, rows] @ tile * y[:, columns]).sum(axis=1)
+    return total
 
 
 def _kernel(x: Floats, y: Floats) -> Floats:
     kernel: Floats = (x @ y.T / x.shape[1] + 1) ** 3
     return kernel
-
-
-def _off_diagonal(matrix: Floats) -> float:
-    return float(matrix.sum() - np.trace(matrix))
 
 
 def _wide(features: Features) -> Floats:
