@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from anonbench.errors import UserError
-from anonbench.interfaces import Needs
 from anonbench.results.store import load_scores
 
 SIMILARITY = "celebahq-similarity:bootstrap=100:seeds=3"
@@ -92,10 +91,6 @@ def test_a_protocol_that_needs_no_images_opens_no_dataset(toy_run, count, monkey
     assert outcome.result.dataset.files == 0
     assert count() == {}
     assert outcome.result.stages == ()
-
-
-def test_seeds_of_no_images_need_nothing() -> None:
-    assert Needs() == Needs(seeds=1)
 
 
 def test_an_aligned_datasets_images_are_the_crops(toy_run, tmp_path: Path) -> None:
