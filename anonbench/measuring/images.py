@@ -41,9 +41,7 @@ class ImageOptions(BootstrapOptions):
 
 
 def chosen(dataset: Dataset, options: ImageOptions, limit: int | None) -> tuple[str, ...]:
-    """The images to measure, each once: the first `limit` of them, None for all.
-
-    Probes come in the order of their pairs, in which `lfw-tar` stored what was computed of them.
+    """The images to measure, each once, sorted: the first `limit` of them, None for all.
 
     Raises:
         BadData: Probes are asked for, and the dataset has no pairs.
@@ -52,7 +50,7 @@ def chosen(dataset: Dataset, options: ImageOptions, limit: int | None) -> tuple[
         ids = [sample.id for sample in dataset.samples()]
     else:
         ids = list(dict.fromkeys(pair.b for pair in dataset.pairs() if pair.same))
-    return tuple(ids[:limit])
+    return tuple(sorted(ids[:limit]))
 
 
 def image_scores(
