@@ -26,8 +26,8 @@ TOO_FEW = "it takes two images"
 class FeatureSets:
     """What is kept of the features of reference and published images.
 
-    Memory grows with the number of features and of the images kept for the kernel distance, and
-    not with the number of images.
+    Memory grows with the number of features and of the images kept for the kernel distance; all
+    others leave only their moments.
 
     Args:
         kept: Images whose features are kept.
@@ -36,7 +36,8 @@ class FeatureSets:
     def __init__(self, kept: Collection[str]) -> None:
         self._kept = kept
         self._moments: tuple[Moments, ...] = ()
-        self._rows: list[tuple[Features, Features]] = []
+        self._rows = np.empty((2, 0, 0), np.float32)
+        self._filled = 0
         self._equal = True
 
     def add(
@@ -53,14 +54,17 @@ class FeatureSets:
         Raises:
             ValueError: A usable one is not finite.
         """
-        self._moments = self._moments or (Moments(len(reference)), Moments(len(published)))
+        if not self._moments:
+            self._moments = Moments(len(reference)), Moments(len(reference))
+            self._rows = np.empty((2, len(self._kept), len(reference)), np.float32)
         if not usable:
             return
         for moments, features in zip(self._moments, (reference, published), strict=True):
             moments.add(features[None])
         self._equal = self._equal and np.array_equal(reference, published)
         if image in self._kept:
-            self._rows.append((reference.astype(np.float32), published.astype(np.float32)))
+            self._rows[:, self._filled] = reference, published
+            self._filled += 1
 
     def scores(self, judge: str, *, small_sample: bool, seed: int) -> Scores:
         """What `feature_metrics` needs; nothing where there were no features.
@@ -86,11 +90,11 @@ class FeatureSets:
         }
         if first.count > 1 and (small_sample or enough(first.count, dimension)):
             told["frechet"] = np.array(0.0 if self._equal else frechet_distance(first, second))
-        return told | (self._kernel(seed) if len(self._rows) > 1 else {})
+        return told | (self._kernel(seed) if self._filled > 1 else {})
 
     def _kernel(self, seed: int) -> Scores:
         """Where the sets are equal both distances are 0, which rounding would blur."""
-        before, after = (np.stack(rows) for rows in zip(*self._rows, strict=True))
+        before, after = self._rows[:, : self._filled]
         found = kernel_distance(before, after, seed=seed, paired=True)
         return {
             "kernel": np.array((0.0, 0.0) if self._equal else (found.mean, found.std)),
