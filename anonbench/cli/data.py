@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from anonbench.data.verify import Report
 
 _SHOWN = 20
+_Name = Annotated[
+    str, typer.Argument(help="Dataset, e.g. `lfw`, `orl`, `folder:folds=2`.", metavar="NAME")
+]
+_DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="The dataset's folder or the one that holds it, e.g. `--data-root ~/data`."),
+]
 
 app = typer.Typer(help="Look after datasets on disk.", no_args_is_help=True)
 
@@ -28,17 +35,33 @@ def _group() -> None:
     """Look after datasets on disk."""
 
 
+@app.command(name="list")
+def list_images(name: _Name, data_root: _DataRoot = None, json: AsJson = False) -> None:
+    """List the images of a dataset, with person and attributes where these are known.
+
+    Example: `anonbench data list utkface --data-root ~/data`.
+    """
+    dataset = _open(name, data_root)
+    images: list[dict[str, Any]] = [
+        {
+            "id": sample.id,
+            "person": None if sample.identity == sample.id else sample.identity,
+            "attributes": dict(dataset.attributes(sample.id)),
+        }
+        for sample in dataset.samples()
+    ]
+    if json:
+        console.print_json({"dataset": name, "root": str(dataset.root), "images": images})
+        return
+    for image in images:
+        known = [f"{key}={value}" for key, value in image["attributes"].items()]
+        typer.echo("\t".join([image["id"], image["person"] or "", *known]).rstrip())
+
+
 @app.command()
 def verify(
-    name: Annotated[
-        str, typer.Argument(help="Dataset, e.g. `lfw`, `orl`, `folder:folds=2`.", metavar="NAME")
-    ],
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            help="The dataset's folder or the one that holds it, e.g. `--data-root ~/data`."
-        ),
-    ] = None,
+    name: _Name,
+    data_root: _DataRoot = None,
     manifest: Annotated[
         Path | None,
         typer.Option(

@@ -5,6 +5,7 @@ data, padding to 4 bytes) and `mxnet.recordio` (the index file, and `IRHeader` b
 """
 
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ MAGIC = struct.pack("<I", 0xCED7230A)
 
 _PART = struct.Struct("<4sI")  # magic, 3 bits of flag over 29 bits of length
 _HEADER = struct.Struct("<IfQQ")  # IRHeader: number of labels or 0, label, id, id2
+_LENGTH = (1 << 29) - 1
 _WHOLE, _START, _MIDDLE, _END = range(4)
 _PEEK = 64  # bytes that hold the header and some labels of nearly every record
 
@@ -48,7 +50,8 @@ class RecordFile:
         self.path = records
         try:
             self._size = records.stat().st_size
-            table = np.loadtxt(index, dtype=np.int64, ndmin=2)
+            with warnings.catch_warnings(action="ignore"):  # of an empty file, refused below
+                table = np.loadtxt(index, dtype=np.int64, ndmin=2)
         except (OSError, ValueError) as error:
             raise BadData(f"The RecordIO pack cannot be opened: {error}.") from error
         keys = np.unique(table[:, :1])
@@ -134,7 +137,7 @@ def _record(file: BinaryIO, start: int, end: int) -> bytes:
     while flag in (_START, _MIDDLE):
         head = file.read(_PART.size)
         magic, word = _PART.unpack(head) if len(head) == _PART.size else (b"", 0)
-        flag, length = word >> 29, word & (1 << 29) - 1
+        flag, length = word >> 29, word & _LENGTH
         if magic != MAGIC or flag not in ((_MIDDLE, _END) if parts else (_WHOLE, _START)):
             raise ValueError("no record begins there" if not parts else "its parts do not follow")
         padding = -length % 4
@@ -157,7 +160,8 @@ def _peek(start: bytes) -> tuple[float, ...]:
     """The labels from the first bytes of a record, or none where these do not tell."""
     try:
         magic, word = _PART.unpack_from(start)
-        complete = magic == MAGIC and word >> 29 == _WHOLE
-        return _unpack(start[_PART.size :]).labels if complete else ()
+        whole, length = word >> 29 == _WHOLE, word & _LENGTH
+        data = start[_PART.size : _PART.size + length]
+        return _unpack(data).labels if magic == MAGIC and whole else ()
     except struct.error:
         return ()
