@@ -7,6 +7,7 @@ from scipy.stats import norm
 from anonbench.metrics.bootstrap import (
     fixed_threshold_replicates,
     identity_strata,
+    mean_replicates,
     multiplicities,
     pair_weights,
     percentile_interval,
@@ -138,3 +139,34 @@ def test_interval_with_thresholds_chosen_anew_covers_and_is_not_too_wide():
     low, high = np.array(bounds).T
     assert np.mean((low <= truth) & (truth <= high)) >= 0.85
     assert 0.8 < np.mean(high - low) / (2 * 1.96 * np.std(estimates)) < 1.5
+
+
+def album(seed: int, people: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """1 to 9 images per person, whose values (mean 3) share the person's own offset (std 1)."""
+    rng = np.random.default_rng(seed)
+    identity = np.repeat(np.arange(people), rng.integers(1, 10, people))
+    offset, noise = rng.normal(0, 1, people), rng.normal(0, 0.5, len(identity))
+    return 3 + offset[identity] + noise, identity
+
+
+def test_a_mean_replicate_is_the_mean_over_the_drawn_peoples_images():
+    values, identity = album(0, people=6)
+    drawn = multiplicities(np.zeros(6, dtype=np.int64), 10, seed=1)
+    expected = [
+        np.concatenate([values[identity == p] for p in range(6) for _ in range(people[p])]).mean()
+        for people in drawn
+    ]
+    assert mean_replicates(values, identity, drawn) == pytest.approx(expected)
+
+
+def test_interval_of_a_mean_covers_where_the_one_over_images_does_not():
+    """400 worlds; 95 % of the intervals over people hold the true mean, 3."""
+    covered, over_images = 0, 0
+    for seed in range(400):
+        values, identity = album(seed)
+        drawn = multiplicities(np.zeros(40, dtype=np.int64), 400, seed)
+        low, high = percentile_interval(mean_replicates(values, identity, drawn))
+        covered += low <= 3 <= high
+        over_images += abs(values.mean() - 3) <= 1.96 * values.std() / np.sqrt(len(values))
+    assert 0.92 <= covered / 400 <= 0.98
+    assert over_images / 400 < 0.8

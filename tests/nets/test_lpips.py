@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import lpips
 import numpy as np
 import pytest
 import torch
@@ -44,6 +45,16 @@ def test_computes_what_the_package_computes(shared: Path) -> None:
     outcome = check_parity(shared / "parity", "lpips")
     assert outcome.verdict == "passed"
     assert len(outcome.comparisons) == 4
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_the_package_gives_the_same_distances_on_the_same_trunk(load: Loader, net: Trunk) -> None:
+    ours, (a, b) = load(net), images(4, size=64).chunk(2)
+    package = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
+    trunk = package.net.state_dict()
+    package.net.load_state_dict(dict(zip(trunk, ours.trunk.state_dict().values(), strict=True)))
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(a, b), package(a, b).flatten(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])
