@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from anonbench import weights
 from anonbench.errors import BadConfig, BadData
 from anonbench.nets.d3dfr import D3dfr
+from anonbench.nets.dlib_resnet import DlibFaceResNet
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
@@ -76,7 +77,7 @@ def load_model(checkpoint: str, own: str, device: str) -> Model:
         BadData: A file does not fit the networks.
     """
     path = Path(own) if own else None
-    model = _official(path) if checkpoint == "official" else _demo(path)
+    model = _official(path) if checkpoint == "official" else demo_model(path)
     for module in vars(model).values():
         if isinstance(module, nn.Module):
             module.eval().requires_grad_(False).to(device)
@@ -174,7 +175,17 @@ def _by_entry(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 # ----------------------------------------------------------------------------- the checkpoints
-def _demo(own: Path | None) -> Model:
+def demo_model(own: Path | None, recogniser: DlibFaceResNet | None = None) -> Model:
+    """The demo's networks and priors.
+
+    Args:
+        own: A bundle whose weights take the place of the packaged ones.
+        recogniser: In place of dlib's, which is read where there is none.
+
+    Raises:
+        MissingArtefact: dlib's weights have not been fetched.
+        BadData: The bundle does not fit.
+    """
     path = own or weights.packaged(DEMO)
     networks, states = read_bundle(path)
     missing = [name for name in ("identity", "geometry", "appearance") if name not in states]
@@ -183,7 +194,7 @@ def _demo(own: Path | None) -> Model:
             f"{path} holds no fitted {' and no fitted '.join(missing)}.",
             mend='Name a bundle that was trained with `priors = "demo"`.',
         )
-    identity, appearance = DemoIdentity(), AppearancePrior()
+    identity, appearance = DemoIdentity(recogniser), AppearancePrior()
     basis = states["geometry"].get("basis", torch.empty(0))
     first = states["geometry"].get("layers.0.0.weight", torch.empty(8))
     geometry = LandmarkPrior(size=len(basis), width=len(first))

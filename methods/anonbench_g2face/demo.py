@@ -127,6 +127,10 @@ class LandmarkPrior(nn.Module):
         coefficients: Tensor = (flat - mean) @ axes[:size].T / deviation
         return coefficients.float()
 
+    def forward(self, images: Tensor) -> Tensor:
+        """The same as `coefficients`."""
+        return self.coefficients(images)
+
     def coefficients(self, images: Tensor) -> Tensor:
         """Coefficients `[B, size]` of crops `[B, 3, 128, 128]` in `[-1, 1]`."""
         x = self.layers(functional.avg_pool2d(images, 2))

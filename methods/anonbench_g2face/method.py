@@ -10,6 +10,7 @@ from torch import Tensor
 from anonbench.cards import ConfigValue, MethodCard
 from anonbench.data.align import template
 from anonbench.errors import BadConfig, BadData
+from anonbench.interfaces import Part
 from anonbench.nets.float_bits import (
     WIDTH,
     Guard,
@@ -19,6 +20,7 @@ from anonbench.nets.float_bits import (
 )
 from anonbench.nets.stylegan2 import draw_noise
 from anonbench_g2face.checkpoints import load_model, require_preset
+from anonbench_g2face.inventory import inventory
 
 
 class G2Face:
@@ -50,6 +52,15 @@ class G2Face:
         self._require_card_fits()
         if config["preset"] != "checkpoint":
             require_preset(self._architecture, str(config["preset"]))
+
+    @classmethod
+    def parts(cls, card: MethodCard) -> list[Part]:
+        """Every network that anonymizing and recovering run; see `anonbench.interfaces.Profiled`.
+
+        Raises:
+            BadData: The file that `bundle` names is none.
+        """
+        return inventory(str(card.config["checkpoint"]), str(card.config["bundle"]))
 
     @torch.no_grad()
     def anonymize(self, faces: Tensor, keys: Sequence[bytes]) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from anonbench.cards import MethodCard
 from anonbench.errors import BadConfig
+from anonbench.interfaces import Part
 from anonbench_obfuscation.filters import REFERENCE_SIZE, face_mask, gaussian_blur, pixelate
 
 
@@ -15,6 +16,11 @@ class Identity:
 
     def __init__(self, card: MethodCard, device: str) -> None:
         self.card = card
+
+    @classmethod
+    def parts(cls, card: MethodCard) -> tuple[Part, ...]:
+        """None: there is no network."""
+        return ()
 
     def anonymize(self, faces: Tensor, keys: Sequence[bytes]) -> Tensor:
         """A copy of the crops."""
@@ -40,6 +46,11 @@ class Obfuscation:
                 f"{card.name}:region must be crop or face, not '{self.region}'.",
                 mend=f"Write {card.name}:region=crop",
             )
+
+    @classmethod
+    def parts(cls, card: MethodCard) -> tuple[Part, ...]:
+        """None: filters have no networks."""
+        return ()
 
     def anonymize(self, faces: Tensor, keys: Sequence[bytes]) -> Tensor:
         """The crops `[B, 3, H, W]` with the filter applied inside the region; keys are unused."""

@@ -1,0 +1,196 @@
+"""Sizes, arithmetic, time and memory of networks, measured in a fresh process.
+
+Multiply-adds are those of convolutions and matrix products, also of functional ones, as PyTorch's
+own counter finds them while the networks run; it counts two operations for each. Element-wise work,
+interpolation and sampling do not count, though they take time. (fvcore and thop give multiply-adds
+and call them FLOPs; ptflops calls them MACs.)
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from anonbench import registry
+from anonbench.cards import MethodCard
+from anonbench.data.align import template
+from anonbench.engine.models import forbid_tf32
+from anonbench.interfaces import Part, Profiled, Scores, sample_key
+
+Scope = Literal["core", "inference"]
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to measure.
+
+    Attributes:
+        scope: What is timed: the core network, or everything that is run.
+        device: Where PyTorch runs it.
+        threads: Of PyTorch on the CPU.
+        warmups: Passes before those that are timed.
+        repeats: Timed passes.
+        seed: Of the arbitrary weights and pixels.
+    """
+
+    scope: Scope
+    device: str
+    threads: int
+    warmups: int
+    repeats: int
+    seed: int
+
+
+def profile(card: MethodCard, plan: Plan) -> Scores:
+    """Measure a method; to be called in a process that has done nothing else.
+
+    Returns:
+        `part` (names), `core` (bool), `parameters`, `trainable` and `flops`, each `[P]`; `seconds`
+        `[repeats]` and `memory` (bytes), NaN where there is nothing to run or no way to measure;
+        `threads` and `device`.
+    """
+    torch.set_num_threads(plan.threads)
+    torch.manual_seed(plan.seed)
+    forbid_tf32(plan.device)
+    parts = [_placed(part, plan.device) for part in _parts(card)]
+    chosen = [part for part in parts if part.core or plan.scope == "inference"]
+    run = _all_of(chosen) if chosen else _anonymizer(card, plan)
+    with torch.no_grad():
+        costs = _costs(run, chosen, plan) if run else {"seconds": np.full(plan.repeats, np.nan)}
+        sizes = sizes_of(parts)
+    device = torch.cuda.get_device_name(plan.device) if _on_cuda(plan.device) else plan.device
+    facts = {"threads": np.array(plan.threads), "device": np.array(device)}
+    return {"memory": np.array(np.nan), **costs, **sizes, **facts}
+
+
+def _parts(card: MethodCard) -> Sequence[Part]:
+    return cast(Profiled, registry.methods.load(card.name)).parts(card)
+
+
+def _placed(part: Part, device: str) -> Part:
+    inputs = cast(tuple[Any, ...], _moved(part.inputs, device))
+    return Part(part.name, part.module.eval().to(device), inputs, part.core)
+
+
+def _moved(value: Any, device: str) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, list | tuple):
+        return tuple(_moved(item, device) for item in value)
+    return value
+
+
+def _all_of(parts: Sequence[Part]) -> Run:
+    def run() -> None:
+        for part in parts:
+            part.module(*part.inputs)
+
+    return run
+
+
+def _anonymizer(card: MethodCard, plan: Plan) -> Run | None:
+    """A method without networks as a whole; nothing of it is a core."""
+    if plan.scope == "core":
+        return None
+    method = registry.methods.load(card.name)(card, plan.device)
+    side = template(card.template).size
+    faces = torch.rand(1, 3, side, side, device=plan.device)
+    return lambda: method.anonymize(faces, [sample_key(plan.seed, "one")])
+
+
+# ---------------------------------------------------------------------------------------- sizes
+def sizes_of(parts: Sequence[Part]) -> Scores:
+    """Parameters and operations of networks; what two share counts for the first that has it."""
+    seen: set[int] = set()
+    rows = []
+    for part in parts:
+        own = [p for p in part.module.parameters() if id(p) not in seen]
+        seen |= {id(parameter) for parameter in own}
+        rows.append((_total(own), _total(p for p in own if p.requires_grad), flops_of(part)))
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    named = {
+        "part": np.array([part.name for part in parts], dtype=np.str_),
+        "core": np.array([part.core for part in parts], dtype=bool),
+    }
+    return named | dict(zip(("parameters", "trainable", "flops"), table.T, strict=True))
+
+
+def _total(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def flops_of(part: Part) -> int:
+    """Operations of one pass: two for each multiply-add of a convolution or a matrix product."""
+    with FlopCounterMode(display=False) as counter:
+        part.module(*part.inputs)
+    return int(counter.get_total_flops())
+
+
+# ------------------------------------------------------------------------------- time and memory
+def _costs(run: Run, parts: Sequence[Part], plan: Plan) -> Scores:
+    memory = peak_memory(run, [part.module for part in parts], plan.device)
+    for _ in range(plan.warmups - 1):
+        run()
+    seconds = [_timed(run, plan.device) for _ in range(plan.repeats)]
+    return {"seconds": np.array(seconds), "memory": np.array(memory)}
+
+
+def _timed(run: Run, device: str) -> float:
+    _wait_for(device)
+    started = time.perf_counter()
+    run()
+    _wait_for(device)
+    return time.perf_counter() - started
+
+
+def _wait_for(device: str) -> None:
+    if _on_cuda(device):
+        torch.cuda.synchronize(device)
+
+
+def _on_cuda(device: str) -> bool:
+    return device.startswith("cuda")
+
+
+def peak_memory(run: Run, modules: Sequence[nn.Module], device: str) -> float:
+    """Bytes that a first pass needs at most, the weights of the networks included.
+
+    On CUDA what PyTorch allocated. On the CPU of Linux the weights and the growth of the process's
+    resident memory in that pass: what libraries take for themselves is in it, and pages that were
+    free before are not. NaN elsewhere.
+    """
+    weights = _weight_bytes(modules)
+    if _on_cuda(device):
+        torch.cuda.reset_peak_memory_stats(device)
+        others = torch.cuda.memory_allocated(device) - weights
+        run()
+        _wait_for(device)
+        return float(torch.cuda.max_memory_allocated(device) - others)
+    status = Path("/proc/self/status")
+    if device != "cpu" or not status.is_file():
+        run()
+        return float("nan")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is resident now
+    before = _kibibytes(status, "VmRSS")
+    run()
+    return weights + 1024.0 * (_kibibytes(status, "VmHWM") - before)
+
+
+def _weight_bytes(modules: Sequence[nn.Module]) -> int:
+    tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+    return sum({id(tensor): tensor.nbytes for tensor in tensors}.values())
+
+
+def _kibibytes(status: Path, name: str) -> int:
+    found = re.search(rf"{name}:\s+(\d+)", status.read_text(encoding="utf-8"))
+    if found is None:
+        raise LookupError(f"{status} has no {name}")
+    return int(found[1])
