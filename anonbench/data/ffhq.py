@@ -20,7 +20,7 @@ class Ffhq(Numbered):
 
     splits = {name: len(numbers) for name, numbers in _SPLITS.items()}  # noqa: RUF012
     total = 70_000
-    places = (".", "images1024x1024", "images256x256", "thumbnails128x128")
+    places = (".", "images1024x1024", "images256x256")
     pattern = re.compile(r"\d{5}")
     nested = True
 

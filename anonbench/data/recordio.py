@@ -81,13 +81,17 @@ class RecordFile:
             raise BadImage(f"Record {key} of {self.path} is damaged: {error}.") from error
 
     def labels(self, keys: Sequence[int]) -> Iterator[tuple[float, ...]]:
-        """The labels of records, without reading their images; none where a record is broken."""
+        """The labels of records, without reading their images; none where a record is broken.
+
+        Args:
+            keys: Some of `keys`.
+        """
+        starts = self._starts[np.searchsorted(self._keys, keys)].tolist()
         with self.path.open("rb", buffering=0) as file:
-            for key in keys:
-                start, end = self._range(key)
+            for key, start in zip(keys, starts, strict=True):
                 file.seek(start)
                 try:
-                    yield _peek(file.read(min(_PEEK, end - start))) or self.read(key).labels
+                    yield _peek(file.read(_PEEK)) or self.read(key).labels
                 except BadImage:
                     yield ()
 
