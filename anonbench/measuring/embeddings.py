@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.interfaces import Evidence, Source
+from anonbench.interfaces import Evidence, Scores, Source
+from anonbench.measuring.images import image_counts
 from anonbench.metrics.verification import unit_vectors
+from anonbench.results.record import Counts
 
 UNUSABLE = "unusable embedding"
+_UNSEEN = "unseen_"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Joined:
     vectors: Mapping[Source, NDArray[np.float32]]
     unseen: Mapping[Source, int]
     failed: Mapping[str, str]
+
+    @property
+    def unseen_scores(self) -> Scores:
+        """`unseen` as scores, which `joined_counts` reads."""
+        return {f"{_UNSEEN}{source}": np.array(count) for source, count in self.unseen.items()}
 
 
 def joined_embeddings(
@@ -50,3 +58,14 @@ def joined_embeddings(
         unseen={source: int((~some.found[places[source]]).sum()) for source, some in told.items()},
         failed=failed,
     )
+
+
+def joined_counts(scores: Scores) -> Counts:
+    """The counts of `image_counts`, and in how many images of each source no face was found."""
+    counts = image_counts(scores)
+    unseen = {
+        f"{name.removeprefix(_UNSEEN)} images without a face": int(count)
+        for name, count in scores.items()
+        if name.startswith(_UNSEEN)
+    }
+    return counts.model_copy(update={"detail": {**counts.detail, **unseen}})

@@ -10,7 +10,8 @@ from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
 from anonbench.interfaces import Dataset, Evidence, Needs, Scores, Source
 from anonbench.measuring import metric, no_metric, read_settings
-from anonbench.measuring.images import image_counts, image_scores, mean_metric, used
+from anonbench.measuring.embeddings import joined_counts
+from anonbench.measuring.images import image_scores, mean_metric, used
 from anonbench.measuring.people import Draw, Gallery, drawn_people
 from anonbench.results.record import Counts, Metric, Reduction
 from anonbench_classification.options import AccuracyOptions
@@ -184,7 +185,7 @@ def _at(scores: Scores, rows: NDArray[np.bool_]) -> Scores:
 
 def _counts(scores: Scores) -> Counts:
     """Also how many images were learned and tested, and in how many no face was found."""
-    counts = image_counts(scores)
+    counts = joined_counts(scores)
     tested, learned = _tested(scores), _learned(scores)
     untaught = np.setdiff1d(scores["identity"][tested], scores["identity"][learned])
     numbers = {
@@ -192,9 +193,4 @@ def _counts(scores: Scores) -> Counts:
         "images tested": int(tested.sum()),
         "people tested without an image to learn from": len(untaught),
     }
-    unseen = {
-        f"{name.removeprefix('unseen_')} images without a face": int(array)
-        for name, array in scores.items()
-        if name.startswith("unseen_")
-    }
-    return counts.model_copy(update={"detail": {**counts.detail, **numbers, **unseen}})
+    return counts.model_copy(update={"detail": {**counts.detail, **numbers}})

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonbench import registry, weights
+from anonbench import registry
 from anonbench.engine.models import resolve_device
 from anonbench.errors import BadConfig, StoreError
 from anonbench.interfaces import Evidence, Scores, Source
+from anonbench.judges.network import imported
 from anonbench.nets.inception_resnet_v1 import InceptionResnetV1
 from anonbench.nets.state import load_state
 from anonbench_classification.accuracy import Classify, Labels
@@ -115,12 +116,12 @@ def _resized(image: NDArray[np.float32], size: int) -> NDArray[np.uint8]:
 
 def _trained(judge: str) -> dict[str, torch.Tensor]:
     """The weights of a FaceNet, without those of its own classifier."""
-    card = registry.judges.card(judge)
     if not judge.startswith("facenet-"):
         known = [name for name in registry.judges.names() if name.startswith("facenet-")]
         raise BadConfig(
             f"The judge '{judge}' is no FaceNet to start from.",
             mend=f"Use --judge {' or '.join(known)}, or the setting start=scratch.",
         )
-    state = torch.load(weights.path(card.weights[0]), map_location="cpu", weights_only=True)
-    return {key: value for key, value in state.items() if not key.startswith("logits.")}
+    artefact = registry.judges.card(judge).weights[0]
+    net = imported(InceptionResnetV1(), artefact, "cpu", unused=("logits.*",))
+    return dict(net.state_dict())

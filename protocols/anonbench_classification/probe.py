@@ -37,7 +37,7 @@ class Probe:
     ) -> None:
         joined = joined_embeddings(evidence, judge, sources, ids)
         self.ids, self.failed = joined.ids, dict(joined.failed)
-        self.notes: Scores = {f"unseen_{s}": np.array(n) for s, n in joined.unseen.items()}
+        self.notes: Scores = joined.unseen_scores
         self._vectors = {source: unit_vectors(some) for source, some in joined.vectors.items()}
         self._strength = options.strength
 
