@@ -30,6 +30,10 @@ _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): None,
     ("numpy._core.multiarray", "_reconstruct"): None,
 }
+# Lightning before 1.5 files what a callback remembers under the callback's class itself.
+_LIGHTNING_CALLBACK = type(
+    "ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"}
+)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -78,7 +82,8 @@ def read_numpy_pickle(file: Path) -> Arrays:
 def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
     """Read the tensors of a PyTorch checkpoint with `weights_only=True`.
 
-    Numbers, strings and parsed command lines beside the tensors (an epoch, a loss) are left out.
+    Numbers, strings and parsed command lines beside the tensors (an epoch, a loss) are left out,
+    and so is what PyTorch Lightning calls its callbacks by: the name of a class, never run.
 
     Args:
         file: What `torch.save` wrote.
@@ -92,7 +97,8 @@ def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
     """
     torch = _import_torch()
     try:
-        with torch.serialization.safe_globals([Namespace]):  # holds attributes, runs nothing
+        # One holds attributes, the other stands in for a name; neither runs anything.
+        with torch.serialization.safe_globals([Namespace, _LIGHTNING_CALLBACK]):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise BadData(

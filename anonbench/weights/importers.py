@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from anonbench.errors import BadData
+from anonbench.nets.adaface import AdaFaceIR101
 from anonbench.nets.bfm import load_face_model
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.deca import Deca
@@ -19,6 +20,7 @@ from anonbench.nets.hopenet import UNUSED as HOPENET_UNUSED
 from anonbench.nets.hopenet import Hopenet
 from anonbench.nets.inception_fid import UNUSED as INCEPTION_UNUSED
 from anonbench.nets.inception_fid import InceptionFid
+from anonbench.nets.inception_resnet_v1 import InceptionResnetV1
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
@@ -32,6 +34,43 @@ def arcface_r50(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     _convert(IResNet(50), read_torch_checkpoint(source), source, target)
+
+
+def arcface_r100(source: Path, target: Path) -> None:
+    """`backbone.pth` of a 100-layer model: the state dict of `IResNet(100)`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(IResNet(100), read_torch_checkpoint(source), source, target)
+
+
+def adaface_ir101(source: Path, target: Path) -> None:
+    """`adaface_ir101_*.ckpt`: in its entry `state_dict`, `model` is that of `AdaFaceIR101`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    everything = entry(read_torch_checkpoint(source), "state_dict", source)
+    _convert(AdaFaceIR101(), entry(everything, "model", source), source, target)
+
+
+def facenet_vggface2(source: Path, target: Path) -> None:
+    """`20180402-114759-vggface2.pt`: the state dict of `InceptionResnetV1` with 8,631 classes.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(InceptionResnetV1(classes=8631), read_torch_checkpoint(source), source, target)
+
+
+def facenet_casia(source: Path, target: Path) -> None:
+    """`20180408-102900-casia-webface.pt`: the same with 10,575 classes.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(InceptionResnetV1(classes=10575), read_torch_checkpoint(source), source, target)
 
 
 def d3dfr(source: Path, target: Path) -> None:

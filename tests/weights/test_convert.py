@@ -1,8 +1,10 @@
 import os
 import pickle
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -130,3 +132,34 @@ def test_the_published_lpips_pickles_are_read(
     assert len(trunk) == convolutions and len(linear) == 5
     assert arrays[trunk[0]].shape == first
     assert all((arrays[key] >= 0).all() for key in linear)  # LPIPS clamps them in training
+
+
+def test_lightning_names_a_callback_by_its_class_and_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint as Lightning before 1.5 wrote them, with an optimizer and a schedule."""
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    module = ModuleType(name)
+    callback = type("ModelCheckpoint", (), {"__module__": name})
+    module.ModelCheckpoint = callback  # type: ignore[attr-defined]
+    for part in ("pytorch_lightning", "pytorch_lightning.callbacks"):
+        monkeypatch.setitem(sys.modules, part, ModuleType(part))
+    monkeypatch.setitem(sys.modules, name, module)
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    net(torch.ones(1, 2)).backward()
+    optimizer.step()
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [12, 20])
+    content = {
+        "epoch": 25,
+        "callbacks": {callback: {"monitor": "val_acc", "best_model_score": torch.tensor(0.97)}},
+        "optimizer_states": [optimizer.state_dict()],
+        "lr_schedulers": [schedule.state_dict()],
+        "state_dict": {f"model.{key}": value for key, value in net.state_dict().items()},
+        "hparams_name": "kwargs",
+        "hyper_parameters": {"lr": 0.1, "lr_milestones": [12, 20], "arch": "ir_101"},
+    }
+    torch.save(content, tmp_path / "lightning.ckpt")
+    monkeypatch.undo()
+    tensors = convert.read_torch_checkpoint(tmp_path / "lightning.ckpt")
+    assert torch.equal(tensors["state_dict.model.weight"], net.weight)
