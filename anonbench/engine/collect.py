@@ -10,7 +10,7 @@ from anonbench.engine.execute import Executor
 from anonbench.engine.faces import Frame, Originals, Published
 from anonbench.engine.job import Job, key_of
 from anonbench.engine.judging import Compare, Describe, Embed
-from anonbench.engine.recipient import HidePassword, ReadPassword, Recover
+from anonbench.engine.recipient import HidePassword, ReadPassword, Recipient, Recover
 from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
 from anonbench.engine.store import Artefact
 from anonbench.interfaces import Needs, Source
@@ -88,6 +88,13 @@ class _Collector:
         self.originals = Originals(job.dataset.card, str(job.dataset.root))
         self.frame = Frame(job.method.template, job.setup.presentation, self.originals)
         self.faces = self._find_in_originals(job.detector, ids)
+        self._recipient = Recipient(
+            job.method,
+            job.setup.presentation,
+            job.dataset.card,
+            job.detector,
+            job.config.device,
+        )
 
     def _template(self, name: str) -> list[Any]:
         return [name, self._job.setup.templates[name]]
@@ -203,11 +210,7 @@ class _Collector:
             Published(job.setup.channel),
             stored_images=published.stored,
             stored_faces=self._received_faces(published),
-            method=job.method,
-            presentation=job.setup.presentation,
-            dataset=job.dataset.card,
-            detector=job.detector,
-            device=job.config.device,
+            recipient=self._recipient,
             seed=seed,
         )
         source = Gathered(ids, label, images, self._executor.run(stage, ids))
@@ -317,11 +320,7 @@ class _Collector:
             Published(job.setup.channel),
             stored_images=published.stored,
             stored_faces=self._received_faces(published),
-            method=job.method,
-            presentation=job.setup.presentation,
-            dataset=job.dataset.card,
-            detector=job.detector,
-            device=job.config.device,
+            recipient=self._recipient,
         )
         return Password(ids, self._executor.run(hide, ids), self._executor.run(read, ids))
 

@@ -8,7 +8,7 @@ not even where its face was.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,8 +47,8 @@ class _Received:
 
 
 @dataclass(frozen=True)
-class FromPublished(Stage):
-    """A stage that gives a method published crops and nothing else.
+class Recipient:
+    """Who has published images and the method, and how they find the face in a picture.
 
     Attributes:
         method: The method.
@@ -58,19 +58,59 @@ class FromPublished(Stage):
         device: Where the method runs.
     """
 
+    method: MethodCard
+    presentation: Presentation
+    dataset: DatasetCard
+    detector: JudgeCard
+    device: str
+
+    def receive(self, item: Item, images: Published) -> _Received:
+        """The crop of a published image; raises BadImage."""
+        if item.error:
+            raise BadImage(item.error)
+        if self.presentation == "crop":
+            return _Received(item, images.pixels(item))
+        picture = images.load(item)
+        face = item.face if item.found else usual_face(self.dataset, self.detector, picture)
+        seen = Item(item.id, item.data, face)
+        return _Received(seen, to_float(crop_of(picture, seen, self.method.template)), face)
+
+    def batch(self, received: Sequence[_Received]) -> "torch.Tensor":
+        """Crops `[B, 3, S, S]` on the device."""
+        return stack([one.crop for one in received]).to(models.resolve_device(self.device))
+
+    def recover(
+        self, crops: "torch.Tensor", keys: Sequence[bytes]
+    ) -> Iterator[NDArray[np.float32]]:
+        """What the method recovers, image by image."""
+        import torch
+
+        with torch.no_grad():  # not inference_mode: some methods optimise
+            output = models.reversible(self.method, self.device).recover(crops, keys)
+        return checked_crops(self.method, output, crops)
+
+    def read_bits(self, crops: "torch.Tensor") -> NDArray[np.uint8]:
+        """The bits that the method reads, packed eight to a byte."""
+        import torch
+
+        with torch.inference_mode():
+            logits = models.hiding(self.method, self.device).extract_bits(crops)
+        return pack(checked_bits(self.method, logits, len(crops)) > 0)
+
+
+@dataclass(frozen=True)
+class FromPublished(Stage):
+    """A stage that gives a method published crops and nothing else."""
+
     images: Published
-    method: MethodCard = field(kw_only=True)
-    presentation: Presentation = field(kw_only=True)
-    dataset: DatasetCard = field(kw_only=True)
-    detector: JudgeCard = field(kw_only=True)
-    device: str = field(kw_only=True)
+    recipient: Recipient = field(kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
         """One row per item; an image that cannot be read or aligned is an error of its own."""
         received, rows = [], []
         for item in items:
             try:
-                received.append(self._receive(item))
+                received.append(self.recipient.receive(item, self.images))
             except BadImage as error:
                 rows.append(Row(item.id, error=str(error)))
         return rows + self._answer(received) if received else rows
@@ -78,20 +118,6 @@ class FromPublished(Stage):
     @abstractmethod
     def _answer(self, received: Sequence[_Received]) -> list[Row]:
         """What the method makes of at least one received crop."""
-
-    def _receive(self, item: Item) -> _Received:
-        if item.error:
-            raise BadImage(item.error)
-        if self.presentation == "crop":
-            return _Received(item, self.images.pixels(item))
-        picture = self.images.load(item)
-        face = item.face if item.found else usual_face(self.dataset, self.detector, picture)
-        seen = Item(item.id, item.data, face)
-        return _Received(seen, to_float(crop_of(picture, seen, self.method.template)), face)
-
-    def _batch(self, received: Sequence[_Received]) -> "torch.Tensor":
-        crops = [one.crop for one in received]
-        return stack(crops).to(models.resolve_device(self.device))
 
 
 @dataclass(frozen=True)
@@ -107,13 +133,8 @@ class Recover(FromPublished):
 
     def _answer(self, received: Sequence[_Received]) -> list[Row]:
         """Rows with the recovered image as `image`, 8-bit PNG or, for floats, as it is."""
-        import torch
-
-        crops = self._batch(received)
         keys = [sample_key(self.seed, one.item.id) for one in received]
-        with torch.no_grad():  # not inference_mode: some methods optimise
-            output = models.reversible(self.method, self.device).recover(crops, keys)
-        results = checked_crops(self.method, output, crops)
+        results = self.recipient.recover(self.recipient.batch(received), keys)
         return [
             Row(one.item.id, {"image": self._encode(one, result)})
             for one, result in zip(received, results, strict=True)
@@ -125,7 +146,7 @@ class Recover(FromPublished):
         channel = Channel.parse(local(self.images.channel))
         if one.face is None:
             return channel.encode(result)
-        matrix = template(self.method.template).matrix(one.face)
+        matrix = template(self.recipient.method.template).matrix(one.face)
         pasted = paste_back(self.images.load(one.item), to_uint8(result), matrix)
         return channel.encode(to_float(pasted))
 
@@ -138,16 +159,8 @@ class ReadPassword(FromPublished):
 
     def _answer(self, received: Sequence[_Received]) -> list[Row]:
         """Rows with the bits as `bits`, packed eight to a byte."""
-        import torch
-
-        with torch.inference_mode():
-            method = models.hiding(self.method, self.device)
-            logits = method.extract_bits(self._batch(received))
-        bits = checked_bits(self.method, logits, len(received)) > 0
-        return [
-            Row(one.item.id, {"bits": packed})
-            for one, packed in zip(received, pack(bits), strict=True)
-        ]
+        read = self.recipient.read_bits(self.recipient.batch(received))
+        return [Row(one.item.id, {"bits": bits}) for one, bits in zip(received, read, strict=True)]
 
 
 @dataclass(frozen=True)

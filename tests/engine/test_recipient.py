@@ -12,7 +12,7 @@ from anonbench.data.images import encode_png
 from anonbench.engine import models
 from anonbench.engine.channel import Channel
 from anonbench.engine.faces import Item, Published
-from anonbench.engine.recipient import Recover
+from anonbench.engine.recipient import Recipient, Recover
 from anonbench.engine.store import Artefact
 from anonbench.errors import BadConfig, UserError
 from anonbench.interfaces import Face, sample_key
@@ -198,11 +198,7 @@ def test_a_picture_is_aligned_by_what_is_found_in_it_and_by_nothing_of_the_origi
         "recover",
         {},
         Published("png"),
-        method=method,
-        presentation="paste",
-        dataset=dataset,
-        detector=detector,
-        device="cpu",
+        recipient=Recipient(method, "paste", dataset, detector, "cpu"),
         seed=0,
     )
     elsewhere = models.detector(detector).landmarks(picture, np.array([50.0, 40, 100, 90]))
