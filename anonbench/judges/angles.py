@@ -1,8 +1,9 @@
 """The angles of a head that all pose judges give: yaw, pitch and roll in degrees.
 
 Yaw is positive where the face turns to the image's right, pitch where it looks up, roll where the
-head is tilted clockwise in the image. They are the angles of `Rx(pitch) Ry(yaw) Rz(roll)`, as in
-300W-LP, on which most pose estimators are trained; only the sign of its yaw is the other one.
+head is tilted clockwise in the image. A head that faces the camera takes its pose by the roll,
+then the yaw, then the pitch, each about an axis of the camera: so it is in 300W-LP, on which most
+pose estimators are trained, but that its yaw is positive to the image's left.
 """
 
 import numpy as np

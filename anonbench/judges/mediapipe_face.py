@@ -1,6 +1,7 @@
 """MediaPipe's Face Landmarker: 478 points in space, 52 blendshapes and the pose of a head."""
 
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,9 @@ class MediaPipeFace:
 
     The face is the surest one in the crop. Points and mesh are in the crop's pixels, with the
     centre of the top left one at (0, 0); a mesh's z is in pixels, too, grows away from the camera
-    and is 0 about the middle of the head. The pose is that of the matrix by which MediaPipe lays
-    its standard face over the one that it sees: yaw positive to the image's right, pitch positive
-    up, roll positive clockwise in the image.
+    and is 0 on average. The pose is that of the matrix by which MediaPipe lays its standard face
+    over the one that it sees: yaw positive to the image's right, pitch positive up, roll positive
+    clockwise in the image.
 
     Args:
         card: Names the `.task` file.
@@ -51,6 +52,8 @@ class MediaPipeFace:
                 mend="On Linux it needs the system's libraries libEGL.so.1 and libGLESv2.so.2, "
                 "on Debian and Ubuntu: apt-get install libegl1 libgles2",
             ) from error
+        # Left to itself it closes so late in the interpreter's end that it fails, audibly.
+        weakref.finalize(self, self._landmarker.close)
 
     def describe(self, crops: Tensor) -> dict[str, Tensor]:
         """What it sees in crops `[B, 3, H, W]` in `[0, 1]`, each at 8 bits and by itself.
