@@ -49,14 +49,14 @@ def joined_embeddings(
         usable = {i: row for row, i in enumerate(some.ids) if directed[row]}
         rows[source] = usable
         lost = {i: some.failed.get(i, UNUSABLE) for i in ids if i not in usable}
-        failed = {i: f"{source}: {why}" for i, why in lost.items()} | failed
+        failed |= {i: f"{source}: {why}" for i, why in lost.items() if i not in failed}
     good = tuple(i for i in ids if i not in failed)
     places = {source: [usable[i] for i in good] for source, usable in rows.items()}
     return Joined(
         ids=good,
         vectors={source: some.vectors[places[source]] for source, some in told.items()},
         unseen={source: int((~some.found[places[source]]).sum()) for source, some in told.items()},
-        failed=failed,
+        failed={i: failed[i] for i in ids if i in failed},
     )
 
 
