@@ -151,5 +151,6 @@ def cluster_distances(vectors: Vectors, identity: Labels, source: Labels) -> Clu
     sums = np.zeros((len(identities), len(sources), vectors.shape[1]))
     np.add.at(sums, (row, column), unit_vectors(vectors))
     centroids = np.stack([unit_vectors(each) for each in sums])
-    cosines = np.einsum("isd,itd->ist", centroids, centroids)
-    return Clusters(identities, sources, 1 - cosines.clip(-1, 1))
+    # Half the squared distance of unit vectors: exactly 0 for equal ones.
+    halves = np.square(centroids[:, :, None] - centroids[:, None]).sum(axis=-1) / 2
+    return Clusters(identities, sources, halves.clip(0, 2))
