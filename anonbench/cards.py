@@ -7,11 +7,12 @@ They are pydantic models read from a `card.toml`; they describe a plug-in withou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anonbench.errors import BadConfig
+from anonbench.errors import BadConfig, MissingArtefact
 
 ConfigValue = bool | int | float | str
 JudgeKind = Literal[
@@ -156,6 +157,9 @@ class JudgeCard(Card):
         weights: Names of catalogue artefacts.
         packages: Python packages that carry weights of it; their versions stand in for a hash.
             `A|B` means whichever is installed.
+        file_config: Parameters that name a file or a folder of the user's with weights, empty for
+            none, and the folder that it is looked for in (`~` is the user's own; empty for the
+            working folder). A judge with such parameters and without `weights` needs one of them.
         white_box_for: Method families that were trained or optimised against this judge.
     """
 
@@ -166,7 +170,33 @@ class JudgeCard(Card):
     training_data: str
     weights: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    file_config: dict[str, str] = Field(default_factory=dict)
     white_box_for: tuple[str, ...] = ()
+
+    def user_places(self) -> dict[str, Path]:
+        """The user's files and folders that its parameters name, by parameter.
+
+        Raises:
+            BadConfig: It needs one, and none is named.
+            MissingArtefact: One of them does not exist.
+        """
+        named = {key: str(self.config[key]) for key in self.file_config if self.config[key]}
+        if self.file_config and not named and not self.weights:
+            choices = " or ".join(f"{self.name}:{key}=..." for key in self.file_config)
+            raise BadConfig(
+                f"The judge '{self.name}' has no weights of its own.", mend=f"Write {choices}"
+            )
+        places = {
+            key: Path(self.file_config[key], value).expanduser() for key, value in named.items()
+        }
+        for key, place in places.items():
+            if not place.exists():
+                raise MissingArtefact(
+                    f"{self.name}:{key}={named[key]} is not on this machine.",
+                    why=f"There is no {place}.",
+                    mend=f"See: anonbench info {self.name}",
+                )
+        return places
 
 
 class DatasetCard(Card):

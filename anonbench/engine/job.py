@@ -3,7 +3,7 @@
 A job needs no torch, so a finished run is recognised by its id at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -203,10 +203,21 @@ def method_ref(card: MethodCard) -> PluginRef:
 def _judge_ref(card: JudgeCard) -> PluginRef:
     """Its weights by hash; those that a Python package carries by that package's version."""
     ref = _ref(card, card.weights)
+    digests = {name: weights.record_file(path) for name, path in _user_files(card)}
     packages = {
         f"package {name}": found
         for alternatives in card.packages
         for name in alternatives.split("|")
         if (found := installed_version(name))
     }
-    return ref.model_copy(update={"weights": {**ref.weights, **packages}})
+    return ref.model_copy(update={"weights": {**ref.weights, **digests, **packages}})
+
+
+def _user_files(card: JudgeCard) -> Iterator[tuple[str, Path]]:
+    """The user's files by the parameter that names them; of a folder, all files in it."""
+    for key, place in card.user_places().items():
+        if place.is_dir():
+            files = sorted(file for file in place.iterdir() if file.is_file())
+            yield from ((f"{key}/{file.name}", file) for file in files)
+        else:
+            yield key, place
