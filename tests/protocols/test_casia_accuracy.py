@@ -221,11 +221,12 @@ def coloured(source, image, seed):
 class Small(nn.Module):
     """Learns as fast as Inception-ResNet-v1 does slowly."""
 
-    def __init__(self, classes, dropout):
+    def __init__(self, classes=0, dropout=0.0):
         super().__init__()
         self.conv = nn.Conv2d(3, 16, 5, stride=5)
         self.dropout = nn.Dropout(dropout)
-        self.logits = nn.Linear(16, classes)
+        if classes:
+            self.logits = nn.Linear(16, classes)
 
     def classify(self, crops):
         return self.logits(self.dropout(self.conv(crops).relu().mean((2, 3))))
@@ -287,6 +288,23 @@ def test_averaged_weights_are_those_that_are_tested(small) -> None:
     _, found, scores = measure(four_people(coloured, reversible=False), spec, judge="")
     assert scores["loss_reference"][-1] < scores["loss_reference"][0] / 2
     assert found["accuracy-original"].value < 100
+
+
+def test_a_judge_to_start_from_gives_all_but_its_classifier(small, monkeypatch, tmp_path) -> None:
+    """Its filters see no red, green or blue: without a step to learn, all faces look the same."""
+    from safetensors.torch import save_file
+
+    from anonbench import weights
+
+    blind = {key: torch.zeros_like(value) for key, value in Small(9).state_dict().items()}
+    save_file(blind, tmp_path / "facenet.safetensors")
+    monkeypatch.setattr(weights, "path", lambda name: tmp_path / "facenet.safetensors")
+    people = four_people(coloured, reversible=False)
+    spec = f"{FACENET}:start=judge:epochs=1:rate=1e-12:batch=100"
+    _, found, scores = measure(people, spec, "facenet-casia")
+    assert len(np.unique(scores["told_original"][scores["test"]])) == 1
+    assert found["accuracy-original"].value == 25
+    assert measure(people, spec, "")[2].keys() == {"people"}
 
 
 def test_a_loss_that_is_no_number_is_an_error(small) -> None:
