@@ -12,10 +12,13 @@ from anonbench.errors import BadConfig
 if TYPE_CHECKING:
     from anonbench.engine.job import Job
     from anonbench.engine.run import Outcome
-    from anonbench.results.record import Result
+    from anonbench.results.record import Interval, Result
 
 _SHOWN = 10
 """Warnings printed of each result; all of them stand in its file."""
+
+_LEVEL = 0.95
+"""Of intervals; another one is told."""
 
 _WHAT, _HOW, _MACHINE = "What to measure", "How to measure", "Machine"
 
@@ -291,14 +294,21 @@ def _show(outcome: "Outcome") -> None:
         console.out.print(f"  {outcome.path}", markup=False)
 
 
+def _span(interval: "Interval") -> str:
+    span = f"{_number(interval.low)}…{_number(interval.high)}"
+    return span if interval.level == _LEVEL else f"{span} ({interval.level:.0%})"
+
+
 def _show_metrics(result: "Result") -> None:
     from rich.table import Table
 
-    table = Table("judge", "metric", "value", "std", "95% interval", "n", box=None, padding=(0, 2))
+    table = Table(
+        "judge", "metric", "value", "std", f"{_LEVEL:.0%} interval", "n", box=None, padding=(0, 2)
+    )
     for metric in result.metrics:
         value = f"n/a ({metric.reason})" if metric.value is None else _number(metric.value)
         std = "" if metric.std is None else _number(metric.std)
-        spans = [f"{_number(i.low)}…{_number(i.high)}" for i in metric.intervals[:1]]
+        spans = [_span(interval) for interval in metric.intervals[:1]]
         judge = f"{metric.judge} (white-box)" if metric.white_box else metric.judge
         table.add_row(judge, metric.name, value, std, *(spans or [""]), str(metric.n))
     console.out.print(table)
