@@ -12,7 +12,7 @@ from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
 from anonbench.interfaces import Dataset, Scores
 from anonbench.measuring import Settings, metric
-from anonbench.metrics.bootstrap import mean_replicates, multiplicities, percentile_interval
+from anonbench.metrics.bootstrap import mean_replicates, percentile_interval
 from anonbench.results.record import Counts, Interval, Metric
 
 
@@ -152,10 +152,8 @@ def mean_interval(
         values: What was measured.
         identity: `[N]` integer code from 0 of whom it was measured.
     """
-    strata = np.zeros(int(identity.max()) + 1, dtype=np.int64)
-    strata[np.setdiff1d(np.arange(len(strata)), identity)] = -1
-    drawn = multiplicities(strata, options.bootstrap, options.bootstrap_seed)
-    low, high = percentile_interval(mean_replicates(values, identity, drawn))
+    means = mean_replicates(values, identity, options.bootstrap, options.bootstrap_seed)
+    low, high = percentile_interval(means)
     method = (
         f"percentile bootstrap over identities, {options.bootstrap} replicates, "
         f"seed {options.bootstrap_seed}"

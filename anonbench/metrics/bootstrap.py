@@ -57,10 +57,7 @@ def multiplicities(strata: Ints, replicates: int, seed: int) -> Ints:
     drawn = np.zeros((replicates, len(strata)), dtype=np.int64)
     for stratum in np.unique(strata[strata >= 0]):
         members = np.flatnonzero(strata == stratum)
-        picks = rng.integers(len(members), size=(replicates, len(members)))
-        picks += np.arange(replicates)[:, None] * len(members)
-        counts = np.bincount(picks.ravel(), minlength=replicates * len(members))
-        drawn[:, members] = counts.reshape(replicates, -1)
+        drawn[:, members] = _draws(rng, len(members), replicates)
     return drawn
 
 
@@ -108,18 +105,29 @@ def fixed_threshold_replicates(genuine: ScoredPairs, threshold: float, drawn: In
     return tar
 
 
-def mean_replicates(values: Floats, identity: Ints, drawn: Ints) -> Floats:
+def mean_replicates(
+    values: Floats, identity: Ints, replicates: int, seed: int, block: int = 20
+) -> Floats:
     """Mean `[R]` over images in each replicate; an image counts as often as its person.
+
+    All people are one stratum, drawn as by `multiplicities` but a few replicates at a time, so
+    that memory does not grow with the number of replicates times that of people.
 
     Args:
         values: `[N]` finite.
         identity: `[N]` integer code of each image's person.
-        drawn: `[R, I]` from `multiplicities`.
+        replicates: Number of draws, R.
+        seed: Seed of the draws.
+        block: Replicates drawn at a time.
     """
-    weights = drawn[:, identity]
-    with np.errstate(invalid="ignore"):
-        means: Floats = (weights @ values) / weights.sum(axis=1)
-    return means
+    _, person, images = np.unique(identity, return_inverse=True, return_counts=True)
+    totals = np.bincount(person, weights=values)
+    rng = np.random.default_rng(seed)
+    means = []
+    for start in range(0, replicates, block):
+        drawn = _draws(rng, len(images), min(block, replicates - start))
+        means.append(drawn @ totals / (drawn @ images))
+    return np.concatenate(means)
 
 
 def percentile_interval(values: Floats, level: float = 0.95) -> tuple[float, float]:
@@ -127,6 +135,14 @@ def percentile_interval(values: Floats, level: float = 0.95) -> tuple[float, flo
     tail = (1 - level) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _draws(rng: np.random.Generator, members: int, replicates: int) -> Ints:
+    """How often each member is drawn, with replacement, in each replicate: `[R, M]`."""
+    picks = rng.integers(members, size=(replicates, members))
+    picks += np.arange(replicates)[:, None] * members
+    counts: Ints = np.bincount(picks.ravel(), minlength=replicates * members)
+    return counts.reshape(replicates, -1)
 
 
 def _blocks(rows: Ints, size: int) -> Iterator[NDArray[np.int64]]:

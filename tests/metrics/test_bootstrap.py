@@ -151,12 +151,12 @@ def album(seed: int, people: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_mean_replicate_is_the_mean_over_the_drawn_peoples_images():
     values, identity = album(0, people=6)
-    drawn = multiplicities(np.zeros(6, dtype=np.int64), 10, seed=1)
+    drawn = multiplicities(np.zeros(6, dtype=np.int64), 50, seed=1)
     expected = [
         np.concatenate([values[identity == p] for p in range(6) for _ in range(people[p])]).mean()
         for people in drawn
     ]
-    assert mean_replicates(values, identity, drawn) == pytest.approx(expected)
+    assert mean_replicates(values, identity, 50, seed=1) == pytest.approx(expected)
 
 
 def test_interval_of_a_mean_covers_where_the_one_over_images_does_not():
@@ -164,8 +164,7 @@ def test_interval_of_a_mean_covers_where_the_one_over_images_does_not():
     covered, over_images = 0, 0
     for seed in range(400):
         values, identity = album(seed)
-        drawn = multiplicities(np.zeros(40, dtype=np.int64), 400, seed)
-        low, high = percentile_interval(mean_replicates(values, identity, drawn))
+        low, high = percentile_interval(mean_replicates(values, identity, 400, seed))
         covered += low <= 3 <= high
         over_images += abs(values.mean() - 3) <= 1.96 * values.std() / np.sqrt(len(values))
     assert 0.92 <= covered / 400 <= 0.98
