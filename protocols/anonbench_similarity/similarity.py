@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from anonbench.cards import ProtocolCard
 from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Scores, Source
 from anonbench.measuring import no_metric, read_settings
+from anonbench.measuring.embeddings import UNUSABLE
 from anonbench.measuring.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench.metrics.verification import squared_distances
 from anonbench.results.record import Counts, Metric, Reduction
@@ -116,7 +117,7 @@ def _against(
         values = _cosines(reference, other, ids)
         why = {**other.failed, **reference.failed}
         lost = [i for i, value in zip(ids, values, strict=True) if np.isnan(value)]
-        failed = {i: why.get(i, "unusable embedding") for i in lost} | failed
+        failed = {i: why.get(i, UNUSABLE) for i in lost} | failed
         cosines.append(values)
         found.append(_found(other, ids))
     return np.stack(cosines, axis=1), np.stack(found, axis=1), failed

@@ -113,10 +113,7 @@ def _frechet(card: ProtocolCard, name: str, scores: Scores) -> Metric:
     detail = {"features": float(dimension), NO_INTERVAL: 0.0}
     if "frechet" in scores:
         return metric(card, name, float(scores["frechet"]), images, detail=detail)
-    reason = (
-        f"{images} images for {dimension} features make a singular covariance; "
-        f"{card.name}:small_sample=true computes it all the same"
-    )
+    reason = f"{images} images for {dimension} features; {card.name}:small_sample=true allows it"
     return no_metric(card, name, reason if images > 1 else TOO_FEW, detail)
 
 
