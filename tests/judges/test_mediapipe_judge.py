@@ -1,5 +1,7 @@
 """MediaPipe's landmarks beside dlib's on real faces, and what it does where there is none."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +117,17 @@ def test_it_repeats_exactly_and_says_nothing(judge, seen, faces, capfd) -> None:
     for name, values in again.items():
         assert torch.equal(values, seen[name][:4])
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_program_ends_in_silence(judge) -> None:
+    program = f"""
+import torch
+from anonbench import registry
+judge = registry.judges.load("{NAME}")(registry.judges.card("{NAME}"), "cpu")
+assert judge.describe(torch.zeros(1, 3, 64, 64))["pose"].isnan().all()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_missing_system_libraries_are_named(judge, monkeypatch) -> None:
