@@ -3,10 +3,18 @@
 Bits are packed as `numpy.packbits` does it: `[N, ceil(bits / 8)]` bytes, the first bit of each
 byte highest. Where they stand for float32 numbers, each has 32 bits: sign, 8 of the exponent, 23 of
 the mantissa, most significant first. A wrong bit high in the exponent makes a number of 1e38, or
-none at all, so an error of such numbers needs a guard: `clamp50` puts 0 in place of what is beyond
-±50 or no number, as G²Face's test script does; `raw` leaves all as it was read.
+none at all, so an error of such numbers needs a guard:
+
+- `raw` leaves all as it was read.
+- `clamp50` puts 0 in place of what is beyond ±50 or no number, as G²Face's test script does.
+- `project` puts 0 in place of what is not finite, and then scales a vector that is too long back
+  onto the ball of radius 2 √n for n numbers. Hidden identities are features of about N(0, 1), whose
+  vectors are about √n long (for n = 512 within 0.7 of it), so twice that changes no true one; it is
+  known to a recipient; and it bounds the squared error of an image by (2 + 1)² = 9, whatever was
+  read.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -14,10 +22,12 @@ from numpy.typing import NDArray
 
 Packed = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Guard = Literal["clamp50", "raw"]
+Guard = Literal["raw", "clamp50", "project"]
 
 WIDTH = 32
 LIMIT = 50.0
+RADIUS = 2.0
+"""Of the ball, in √n."""
 
 
 def bit_errors(embedded: Packed, read: Packed) -> NDArray[np.int64]:
@@ -36,11 +46,33 @@ def errors_by_position(embedded: Packed, read: Packed) -> NDArray[np.int64]:
 
 def floats(packed: Packed, guard: Guard = "raw") -> Floats:
     """The numbers `[N, n]` that bits stand for, which `raw` need not be finite."""
-    values = np.ascontiguousarray(packed).view(">f4").astype(np.float64)
-    if guard == "raw":
-        return values
-    plausible = np.abs(values) <= LIMIT
-    return np.where(plausible, values, 0.0)
+    with np.errstate(invalid="ignore"):  # of patterns that say signalling NaN
+        values = np.ascontiguousarray(packed).view(">f4").astype(np.float64)
+    if guard == "clamp50":
+        return np.where(np.abs(values) <= LIMIT, values, 0.0)
+    if guard == "project":
+        finite = np.where(np.isfinite(values), values, 0.0)
+        radius = RADIUS * math.sqrt(values.shape[1])
+        return finite * (radius / np.maximum(_lengths(finite), radius))[:, None]
+    return values
+
+
+def not_finite(read: Packed) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many of each image's numbers are no number, and how many infinite; each `[N]`."""
+    values = floats(read)
+    return np.isnan(values).sum(axis=1), np.isinf(values).sum(axis=1)
+
+
+def beyond_ball(embedded: Packed) -> NDArray[np.bool_]:
+    """`[N]` images whose embedded numbers the guard `project` would have changed."""
+    values = floats(embedded)
+    outside: NDArray[np.bool_] = ~(_lengths(values) <= RADIUS * math.sqrt(values.shape[1]))
+    return outside
+
+
+def _lengths(values: Floats) -> Floats:
+    lengths: Floats = np.linalg.norm(values, axis=1)
+    return lengths
 
 
 def float_errors(embedded: Packed, read: Packed, guard: Guard) -> Floats:
@@ -60,6 +92,6 @@ def float_cosines(embedded: Packed, read: Packed, guard: Guard) -> Floats:
     """
     a, b = floats(embedded), floats(read, guard)
     with np.errstate(invalid="ignore", divide="ignore"):
-        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        lengths = _lengths(a) * _lengths(b)
         cosines: Floats = (a * b).sum(axis=1) / lengths
     return cosines

@@ -3,22 +3,33 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
 from anonbench.interfaces import Bits, Dataset, Evidence, Needs, Scores
 from anonbench.measuring import no_metric, read_settings
-from anonbench.measuring.images import chosen, image_counts, image_scores, mean_metric, used
+from anonbench.measuring.images import (
+    ImageOptions,
+    chosen,
+    image_counts,
+    image_scores,
+    mean_metric,
+    used,
+)
 from anonbench.metrics.intervals import clopper_pearson
 from anonbench.metrics.password import (
+    Guard,
+    beyond_ball,
     bit_errors,
     errors_by_position,
     float_cosines,
     float_errors,
+    not_finite,
 )
 from anonbench.results.record import Interval, Metric, Reduction
-from anonbench_recovery.options import PasswordOptions
 
-FIELDS = {"sign": slice(0, 1), "exponent": slice(1, 9), "mantissa": slice(9, 32)}
+FIELDS = {"exponent": slice(1, 9), "mantissa": slice(9, 32)}
+GUARDS: tuple[Guard, ...] = ("raw", "clamp50", "project")
 NO_FLOATS = "the hidden bits are no floats"
 
 
@@ -26,7 +37,7 @@ class Password:
     """Images are published, and the bits read from them compared with those that were hidden.
 
     Args:
-        card: Its config has `images`, `guard`, `bootstrap`, `bootstrap_seed`.
+        card: Its config has `images`, `bootstrap`, `bootstrap_seed`.
 
     Raises:
         BadConfig: One of these is not allowed.
@@ -34,7 +45,7 @@ class Password:
 
     def __init__(self, card: ProtocolCard) -> None:
         self.card = card
-        self.options = read_settings(PasswordOptions, card)
+        self.options = read_settings(ImageOptions, card)
 
     def needs(self, dataset: Dataset, limit: int | None) -> Needs:
         """The bits of the first `limit` images.
@@ -49,25 +60,18 @@ class Password:
 
         Returns:
             The arrays of `images.image_scores`, `wrong` (bits read wrong, of `count` in each),
-            and where they stand for floats their `error_raw` and `error_clamp50` (mean squared
-            errors; raw ones need not be finite), `cosine` (behind the guard of the settings) and
-            `wrong_by_position` (`[32]`, over all images).
+            and where they stand for floats, per guard, `error_raw` (mean squared error, which need
+            not be finite), `cosine_raw` ...; `nan` and `infinite` (how many floats), `beyond`
+            (whether the hidden ones lie outside the ball), `wrong_by_position` (`[32]`, over all
+            images).
         """
         bits = evidence.bits()
         columns: Scores = {"wrong": bit_errors(bits.embedded, bits.read)}
         totals: Scores = {"count": np.array(bits.count)}
         if bits.format == "float32":
-            columns |= self._floats(bits)
+            columns |= _floats(bits)
             totals["wrong_by_position"] = errors_by_position(bits.embedded, bits.read)
         return image_scores(dataset, bits.ids, bits.failed, columns) | totals
-
-    def _floats(self, bits: Bits) -> Scores:
-        both = bits.embedded, bits.read
-        return {
-            "error_raw": float_errors(*both, "raw"),
-            "error_clamp50": float_errors(*both, "clamp50"),
-            "cosine": float_cosines(*both, self.options.guard),
-        }
 
     def reduce(self, scores: Scores) -> Reduction:
         """Bit error rate, share of exact passwords, and the error of the floats they stand for.
@@ -78,8 +82,10 @@ class Password:
         metrics = (
             self._bit_error_rate(scores),
             self._exact_recovery_rate(scores),
-            self._float_error(scores),
-            self._finite_mean("float-cosine", scores, "cosine", {}),
+            self._mean("float-mse-raw", scores, "error_raw"),
+            self._mean("float-mse", scores, "error_clamp50"),
+            self._projected(scores),
+            self._cosine(scores),
         )
         return Reduction(metrics=metrics, counts=image_counts(scores))
 
@@ -92,8 +98,7 @@ class Password:
         }
         if "wrong_by_position" in scores:
             by_position = scores["wrong_by_position"].astype(np.float64)
-            floats = len(wrong) * count / len(by_position)
-            detail |= {f"of {name}": by_position[at].mean() / floats for name, at in FIELDS.items()}
+            detail |= _rates(by_position / (len(wrong) * count / len(by_position)))
         return mean_metric(
             self.card, self.options, "bit-error-rate", scores, wrong / count, detail=detail
         )
@@ -113,24 +118,58 @@ class Password:
             intervals=(interval,),
         )
 
-    def _float_error(self, scores: Scores) -> Metric:
-        """The error behind the guard, and beside it what the raw one would be."""
+    def _projected(self, scores: Scores) -> Metric:
         detail = {}
-        if "error_raw" in scores:
-            raw = scores["error_raw"].astype(np.float64)[used(scores)]
-            unusable = ~np.isfinite(raw)
-            detail["images with a raw error that is not finite"] = float(unusable.sum())
-            if not unusable.any():
-                detail["raw"] = float(raw.mean())
-        return self._finite_mean("float-mse", scores, f"error_{self.options.guard}", detail)
+        if "beyond" in scores:
+            beyond = scores["beyond"][used(scores)]
+            detail["images whose hidden floats lie outside the ball"] = float(beyond.sum())
+        return self._mean("float-mse-projected", scores, "error_project", detail)
 
-    def _finite_mean(
-        self, name: str, scores: Scores, column: str, detail: Mapping[str, float]
+    def _cosine(self, scores: Scores) -> Metric:
+        """That behind the guard `clamp50`, and beside it that of the projected floats."""
+        detail = {}
+        if "cosine_project" in scores:
+            projected = scores["cosine_project"].astype(np.float64)[used(scores)]
+            if np.isfinite(projected).all():
+                detail["of the projected floats"] = float(projected.mean())
+        return self._mean("identity-cosine", scores, "cosine_clamp50", detail)
+
+    def _mean(
+        self, name: str, scores: Scores, column: str, detail: Mapping[str, float] | None = None
     ) -> Metric:
         if column not in scores:
             return no_metric(self.card, name, NO_FLOATS)
         values = scores[column].astype(np.float64)[used(scores)]
-        if lost := int((~np.isfinite(values)).sum()):
-            reason = f"not finite in {lost} of {len(values)} images"
-            return no_metric(self.card, name, reason, detail)
-        return mean_metric(self.card, self.options, name, scores, values, detail=detail)
+        lost = ~np.isfinite(values)
+        if not lost.any():
+            return mean_metric(self.card, self.options, name, scores, values, detail=detail)
+        numbers = {"NaN": "nan", "infinite": "infinite"}
+        found = {title: float(scores[n][used(scores)].sum()) for title, n in numbers.items()}
+        others = {} if lost.all() else {"of the other images": float(values[~lost].mean())}
+        reason = (
+            f"not finite in {int(lost.sum())} of {len(values)} images: {found['NaN']:.0f} floats "
+            f"read are NaN, {found['infinite']:.0f} infinite"
+        )
+        return no_metric(self.card, name, reason, {**(detail or {}), **found, **others})
+
+
+def _floats(bits: Bits) -> Scores:
+    both = bits.embedded, bits.read
+    nan, infinite = not_finite(bits.read)
+    return {
+        **{f"error_{guard}": float_errors(*both, guard) for guard in GUARDS},
+        **{f"cosine_{guard}": float_cosines(*both, guard) for guard in GUARDS},
+        "nan": nan,
+        "infinite": infinite,
+        "beyond": beyond_ball(bits.embedded),
+    }
+
+
+def _rates(by_position: NDArray[np.float64]) -> dict[str, float]:
+    """Rates of wrong bits at the 32 positions of a float, and those of its fields as a whole."""
+    rates = {"of sign": float(by_position[0])}
+    for name, at in FIELDS.items():
+        field = by_position[at].tolist()
+        rates[f"of {name}"] = sum(field) / len(field)
+        rates |= {f"of {name} bit {place}": rate for place, rate in enumerate(field, 1)}
+    return rates

@@ -49,31 +49,49 @@ def test_values_by_hand() -> None:
     exact = found["exact-recovery-rate"]
     assert (exact.value, exact.n, exact.direction) == (0.5, 4, "higher")
     assert "Clopper-Pearson" in exact.intervals[1].method
+    assert rate.detail["of exponent bit 8"] == pytest.approx(1 / 8)  # bit 40 of the image
+    assert rate.detail["of mantissa bit 23"] == pytest.approx(1 / 8)  # bit 31
+    at_positions = [name for name in rate.detail if " bit " in name or name == "of sign"]
+    assert len(at_positions) == 32
+    assert sum(rate.detail[name] for name in at_positions) == pytest.approx(3 / 8)
     last = -1.5 * 2.0  # bit 40 is the lowest of the exponent of the second float: 127 becomes 126
     squares = [(2 * 0.5) ** 2, (2.0**-24) ** 2 + (last / 4 + 1.5) ** 2, 0, 0]
-    assert found["float-mse"].value == pytest.approx(np.mean(squares) / 2)
-    assert found["float-mse"].detail["raw"] == pytest.approx(np.mean(squares) / 2)
-    assert 0.5 < found["float-cosine"].value < 1
+    for name in ("float-mse", "float-mse-raw", "float-mse-projected"):
+        assert found[name].value == pytest.approx(np.mean(squares) / 2)
+    assert 0.5 < found["identity-cosine"].value < 1
     assert reduction.counts.used == 4
 
 
 def test_a_broken_exponent_is_guarded_and_told() -> None:
-    world = gallery({2: (33,)}, as_floats=True)
-    _, guarded = measure(world)
-    detail = guarded["float-mse"].detail
-    assert guarded["float-mse"].value == pytest.approx(1.5**2 / 2 / 4)
-    assert detail == {"images with a raw error that is not finite": 1}
-    _, raw = measure(world, f"{SPEC}:guard=raw")
-    assert raw["float-mse"].value is None
-    assert raw["float-mse"].reason == "not finite in 1 of 4 images"
-    assert raw["bit-error-rate"] == guarded["bit-error-rate"]
+    """-1.5 with the first bit of its exponent flipped is NaN, 0.5 so is 2**127."""
+    _, found = measure(gallery({2: (33,)}, as_floats=True))
+    assert found["float-mse"].value == pytest.approx(1.5**2 / 2 / 4)
+    assert found["float-mse-projected"].value == pytest.approx(1.5**2 / 2 / 4)
+    raw = found["float-mse-raw"]
+    assert raw.value is None
+    assert raw.reason == "not finite in 1 of 4 images: 1 floats read are NaN, 0 infinite"
+    assert raw.detail == {"NaN": 1, "infinite": 0, "of the other images": 0}
+    assert 0 < found["identity-cosine"].value < 1
+    _, large = measure(gallery({2: (1,)}, as_floats=True))
+    assert large["float-mse-raw"].value == pytest.approx((2.0**127) ** 2 / 2 / 4)
+    radius = 2 * np.sqrt(2)
+    assert large["float-mse-projected"].value == pytest.approx(((radius - 0.5) ** 2 + 1.5**2) / 8)
+    assert large["float-mse"].value == pytest.approx(0.5**2 / 2 / 4)
+
+
+def test_an_identity_that_is_gone_has_no_cosine() -> None:
+    """Both floats of an image are set to zero by the guard, so they point nowhere."""
+    _, found = measure(gallery({0: (1, 33)}, as_floats=True))
+    assert found["identity-cosine"].value is None
+    assert "not finite in 1 of 4 images" in found["identity-cosine"].reason
+    assert found["identity-cosine"].detail["of the other images"] == pytest.approx(1)
 
 
 def test_bits_that_are_no_floats_have_no_float_error() -> None:
     _, found = measure(gallery({0: (0,)}, as_floats=False))
     assert found["bit-error-rate"].value == pytest.approx(1 / 256)
     assert "of sign" not in found["bit-error-rate"].detail
-    for name in ("float-mse", "float-cosine"):
+    for name in ("float-mse", "float-mse-raw", "float-mse-projected", "identity-cosine"):
         assert found[name].reason == "the hidden bits are no floats"
 
 
@@ -93,6 +111,6 @@ def test_scores_can_be_stored_and_reduced_again(tmp_path) -> None:
     assert bench.reduce(loaded) == bench.reduce(scores)
 
 
-def test_a_bad_guard_is_named() -> None:
-    with pytest.raises(BadConfig, match="password:guard"):
-        protocol("password:guard=clamp")
+def test_a_bad_setting_is_named() -> None:
+    with pytest.raises(BadConfig, match="password:images"):
+        protocol("password:images=some")
