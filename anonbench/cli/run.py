@@ -57,8 +57,9 @@ DatasetName = Annotated[
     ),
 ]
 Judges = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
+        "--judge",
         help="Judges in place of the suite's, each for the protocols that take its kind. "
         "Example: --judge dlib-resnet,fr-feature",
         rich_help_panel=_WHAT,
@@ -172,7 +173,7 @@ def run(
     protocol: Protocols,
     suite: Suite = "demo",
     dataset: DatasetName = "",
-    judge: Judges = "",
+    judge: Judges = None,
     data_root: DataRoot = None,
     output: Output = Path("runs"),
     seed: Seeds = "0",
@@ -203,7 +204,7 @@ def run(
         "protocols": protocols_of(suite) if protocol == ["all"] else split(protocol),
         "suite": suite,
         "dataset": dataset,
-        "judges": split([judge]),
+        "judges": split(judge or []),
         "detector": detector,
         "data_root": data_root,
         "output": output,

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from anonbench.cards import JudgeCard
+from anonbench.judges.angles import from_300w_lp
 from anonbench.judges.network import imported
 from anonbench.nets import hopenet
-
-_SIGNS = (-1.0, 1.0, 1.0)
 
 
 class Hopenet:
@@ -34,4 +33,4 @@ class Hopenet:
     def describe(self, crops: Tensor) -> dict[str, Tensor]:
         """`pose` `[B, 3]`: yaw, pitch and roll in degrees, of `[B, 3, 224, 224]` in `[0, 1]`."""
         angles = hopenet.degrees(self._net(hopenet.standardised(crops)))
-        return {"pose": angles * angles.new_tensor(_SIGNS)}
+        return {"pose": from_300w_lp(angles)}
