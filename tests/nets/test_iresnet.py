@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from anonbench.errors import BadConfig
-from anonbench.nets.iresnet import IResNet, nearest_input
-from anonbench.testing.fixtures import read_layout
-from anonbench.testing.parity import check_parity
+from anonbench.nets.iresnet import UNITS, IResNet, nearest_input
+from anonbench.nets.state import load_state
+from anonbench.testing.fixtures import read_fixture, read_layout
+from anonbench.testing.parity import FilledStates, check_parity
 
 
 def test_computes_what_insightface_computes(shared: Path) -> None:
@@ -52,6 +54,40 @@ def test_r100_embeds_each_crop_for_itself() -> None:
         both, second = net(crops), net(crops[1:])
     assert both.shape == (2, 512)
     torch.testing.assert_close(both[1:], second, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_r100_computes_adafaces_network_from_adafaces_weights(shared: Path) -> None:
+    """AdaFace's IR-101 is this network but for one shortcut and the last layer's free scale."""
+    fixture = read_fixture(shared / "parity", "adaface_ir101")
+    net = IResNet(100).eval()
+    load_state(net, renamed(FilledStates(fixture.layout)["model"], net))
+    bgr = torch.from_numpy(fixture.inputs["images"]).flip(1)
+    embedding = net(bgr.float() / 255)
+    info = fixture.layout.fixtures["embedding"]
+    error = normalize(embedding).numpy() - fixture.outputs["embedding"]
+    assert isinstance(info.tolerance, float)
+    assert abs(error).max() / info.scale < info.tolerance
+
+
+def renamed(state: dict[str, torch.Tensor], net: IResNet) -> dict[str, torch.Tensor]:
+    """AdaFace's state under this network's keys; what it lacks changes nothing."""
+    ends = {"input_layer.0": "conv1", "input_layer.1": "bn1", "input_layer.2": "prelu"}
+    ends |= {"output_layer.0": "bn2", "output_layer.3": "fc", "output_layer.4": "features"}
+    inside = dict(enumerate(("bn1", "conv1", "bn2", "prelu", "conv2", "bn3")))
+    names = {f"res_layer.{index}": name for index, name in inside.items()}
+    names |= {f"shortcut_layer.{index}": f"downsample.{index}" for index in (0, 1)}
+    units = [f"layer{level + 1}.{i}" for level, n in enumerate(UNITS[100]) for i in range(n)]
+    ends |= {
+        f"body.{i}.{a}": f"{unit}.{b}" for i, unit in enumerate(units) for a, b in names.items()
+    }
+    moved = {}
+    for key, value in state.items():
+        place, _, leaf = key.rpartition(".")
+        moved[f"{ends[place]}.{leaf}"] = value
+    own = {key: value.clone() for key, value in net.state_dict().items()}
+    own["layer1.0.downsample.0.weight"] = torch.eye(64)[:, :, None, None]  # every other pixel
+    return {**own, **moved}
 
 
 def test_the_gradient_reaches_the_pixels() -> None:

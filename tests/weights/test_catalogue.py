@@ -34,6 +34,9 @@ def test_every_part_can_be_had_and_checked(name: str, part: Part) -> None:
         return
     assert part.mirrors
     assert {mirror.scheme for mirror in part.mirrors} <= {"https", "pypi", "npm"}
+    if not (part.sha256 or entry.sha256):  # nobody publishes one: its network's keys and shapes
+        assert callable(resolve_name(entry.importer))
+        return
     assert re.fullmatch("[0-9a-f]{64}", part.sha256 or entry.sha256)
 
 
