@@ -1,10 +1,11 @@
 """Evidence made by hand for the recovery protocols."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
-from anonbench.interfaces import Bits, Crops, Distances, Pair, Sample
+from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Pair, Sample
 
 
 @dataclass
@@ -19,10 +20,16 @@ class Gallery:
     failed: dict[str, str] = field(default_factory=dict)
     all_pairs: tuple[Pair, ...] = ()
     hidden: Bits | None = None
+    vectors: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+    needs_latent: bool = False
+
+    @property
+    def method(self):
+        return SimpleNamespace(needs_latent=self.needs_latent)
 
     def samples(self):
         hidden = self.hidden.ids if self.hidden else ()
-        names = {*self.crop_pairs, *self.told, *self.failed, *hidden}
+        names = {*self.crop_pairs, *self.told, *self.failed, *hidden, *self.vectors}
         names |= {name for pair in self.all_pairs for name in (pair.a, pair.b)}
         return [Sample(name, name.split("/")[0]) for name in sorted(names)]
 
@@ -42,6 +49,12 @@ class Gallery:
     def distances(self, source, judge):
         assert source == "recovered"
         return Distances(tuple(self.told), np.array(list(self.told.values())), self.failed)
+
+    def embeddings(self, source, judge, seed=None):
+        side = ("reference", "recovered").index(source)
+        vectors = [both[side] for both in self.vectors.values()]
+        found = np.array([bool(side) or name != "a/1" for name in self.vectors])
+        return Embeddings(tuple(self.vectors), np.array(vectors, np.float32), found, self.failed)
 
     def bits(self):
         return self.hidden

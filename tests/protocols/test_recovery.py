@@ -8,6 +8,7 @@ from anonbench.interfaces import Pair
 from anonbench.registry import protocols
 
 SPEC = "recovery:bootstrap=100"
+PERCEPTUAL, RECOGNISER = "lpips-alex", "fr-feature"
 GREY = np.full((16, 16, 3), 0.5, np.float32)
 
 
@@ -61,14 +62,36 @@ def test_the_window_of_ssim_is_a_setting() -> None:
 
 
 def test_a_judges_distance_is_lpips() -> None:
-    reduction, found = measure(Gallery(told={"a/1": 0.1, "b/1": 0.3}), "judge")
+    reduction, found = measure(Gallery(told={"a/1": 0.1, "b/1": 0.3}), PERCEPTUAL)
     assert set(found) == {"lpips"}
     assert found["lpips"].value == pytest.approx(0.2)
     assert found["lpips"].std_of == "images, population"
     assert reduction.counts.used == 2
 
 
-@pytest.mark.parametrize("judge", ["", "judge"])
+def test_a_recognisers_cosine_is_between_reference_and_recovered() -> None:
+    vectors = {"a/1": ([1, 0], [3, 0]), "b/1": ([2, 0], [1, 1]), "c/1": ([1, 0], [0, 0])}
+    gallery = Gallery(vectors=vectors, failed={"d/1": "boom"})
+    reduction, found = measure(gallery, RECOGNISER, f"{SPEC}:images=all")
+    assert set(found) == {"cosine-recovered"}
+    assert found["cosine-recovered"].value == pytest.approx((1 + np.sqrt(0.5)) / 2)
+    assert (reduction.counts.expected, reduction.counts.used) == (4, 2)
+    assert reduction.counts.detail["reference images without a face"] == 1
+    assert reduction.counts.detail["recovered images without a face"] == 0
+    assert "boom" in " ".join(reduction.counts.failed)
+
+
+@pytest.mark.parametrize("judge", ["", PERCEPTUAL, RECOGNISER])
+def test_a_result_says_that_a_latent_was_stored(judge) -> None:
+    images = {"a/1": (GREY, off_by(0.1))}, {"a/1": 0.1}
+    for stored in (False, True):
+        gallery = Gallery(*images, vectors={"a/1": ([1, 0], [1, 1])}, needs_latent=stored)
+        reduction, _ = measure(gallery, judge, f"{SPEC}:images=all")
+        told = reduction.counts.detail.get("images recovered from a stored latent", 0)
+        assert told == (reduction.counts.used if stored else 0)
+
+
+@pytest.mark.parametrize("judge", ["", PERCEPTUAL])
 def test_failed_images_are_left_out_and_counted(judge) -> None:
     gallery = Gallery({"a/1": (GREY, off_by(0.1))}, {"a/1": 0.1}, {"b/1": "boom", "c/1": "boom"})
     reduction, found = measure(gallery, judge)
@@ -78,7 +101,7 @@ def test_failed_images_are_left_out_and_counted(judge) -> None:
     assert reduction.counts.detail["people"] == 1
 
 
-@pytest.mark.parametrize("judge", ["", "judge"])
+@pytest.mark.parametrize("judge", ["", PERCEPTUAL])
 def test_no_image_at_all_is_an_error_with_the_reason(judge) -> None:
     with pytest.raises(BadData, match="boom: 1 images"):
         measure(Gallery(failed={"a/1": "boom"}), judge)
@@ -92,7 +115,7 @@ def test_the_interval_resamples_people_not_images() -> None:
         Gallery(told={f"{who}/{n}": v for who, v in people.items() for n in range(images)})
         for images in (1, 4)
     )
-    (one,), (four,) = (measure(gallery, "judge")[0].metrics for gallery in (once, often))
+    (one,), (four,) = (measure(gallery, PERCEPTUAL)[0].metrics for gallery in (once, often))
     assert (one.n, four.n) == (12, 48)
     low, high = one.intervals[0].low, one.intervals[0].high
     assert low < one.value < high
