@@ -134,7 +134,7 @@ def random_traits(rng: np.random.Generator) -> dict[str, np.ndarray]:
         "mesh": rng.normal(size=30).astype(np.float32),
         "expression": rng.random(52, np.float32),
         "pose": rng.uniform(-90, 90, 3),
-        "features": rng.normal(size=4).astype(np.float32),
+        "features": (100 * rng.normal(size=16)).astype(np.float32),
     }
 
 
