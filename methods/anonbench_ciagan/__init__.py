@@ -1,0 +1,1 @@
+"""CIAGAN: faces drawn anew from landmarks and background under a chosen identity (Maximov 2020)."""
