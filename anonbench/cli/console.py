@@ -40,3 +40,16 @@ def report_error(error: UserError) -> None:
     for label, text in (("why", error.why), ("mend", error.mend)):
         if text:
             typer.echo(f"  {label}: {text}", err=True)
+
+
+def show_log() -> None:
+    """Show on stderr what is logged while long work goes on."""
+    import logging
+
+    from rich.logging import RichHandler
+
+    handler = RichHandler(
+        console=_console(stderr=True), show_time=False, show_level=False, show_path=False
+    )
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

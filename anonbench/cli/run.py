@@ -259,6 +259,7 @@ def _run(options: dict[str, Any]) -> "list[Outcome]":
     from anonbench.engine.progress import Progress
     from anonbench.engine.run import run as run_jobs
 
+    console.show_log()
     try:
         jobs = make_jobs(options)
         return run_jobs(jobs, jobs[0].config, Progress(console.err))

@@ -1,6 +1,5 @@
 """`anonbench train`: train a method, or go on training it."""
 
-import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -80,7 +79,7 @@ def train(
     settings = load_config(method, config, steps=steps)
     if int(os.environ.get("RANK", "0")):  # not the first of several processes
         console.out.quiet = console.err.quiet = True
-    _show_log()
+    console.show_log()
     total = settings.run.steps
     with _stop_signals() as stop, progress_line(console.err, method, total) as watch:
         done = run(
@@ -97,14 +96,6 @@ def train(
     if done.step < total:
         console.err.print(f"Stopped at step {done.step} of {total}. To go on, add --resume.")
         raise typer.Exit(_STOPPED)
-
-
-def _show_log() -> None:
-    """Show on stderr what is logged while data and networks are prepared, which takes minutes."""
-    from rich.logging import RichHandler
-
-    handler = RichHandler(console=console.err, show_time=False, show_level=False, show_path=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
 
 
 @contextmanager

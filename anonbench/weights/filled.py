@@ -9,9 +9,11 @@ import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 STAMP = "test fill"
 """Put before the digest of such weights wherever a record names them."""
@@ -36,7 +38,8 @@ def _is_filled(file: Path, size: int, modified: int) -> bool:
     return any(_is_drawn(key, values) for key, values in _samples(file))
 
 
-def _samples(file: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _samples(file: Path) -> "Iterator[tuple[str, NDArray[np.float64]]]":
+    import numpy as np
     from safetensors import safe_open
 
     taken = 0
@@ -51,8 +54,10 @@ def _samples(file: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
                 return
 
 
-def _is_drawn(key: str, values: NDArray[np.float64]) -> bool:
+def _is_drawn(key: str, values: "NDArray[np.float64]") -> bool:
     """Whether values are those drawn for a key, or for the key without some first parts."""
+    import numpy as np
+
     spread = values.std()
     if spread == 0:
         return False
