@@ -1,7 +1,7 @@
 """SphereFace-20a, the recogniser of FIT, under the keys of `sphere20a_20171020.pth`.
 
 "SphereFace: Deep Hypersphere Embedding for Face Recognition" (Liu et al., 2017): the network of 20
-layers of its table 2 and the angular margin of its section 3.3. Layout: the checkpoint of
+convolutions of its table 2 and the angular margin of its section 3.3. Layout: the checkpoint of
 clcarwin/sphereface_pytorch, and what the parity fixtures say of it.
 """
 
