@@ -115,7 +115,9 @@ def require_by_hand(names: Iterable[str]) -> None:
     missing = [entry for entry in wanted if entry.page and not is_present(entry.name)]
     if not missing:
         return
-    files = "".join(f"\n    {entry.parts[0].file}: {entry.page}" for entry in missing)
+    files = "".join(
+        f"\n    {entry.parts[0].file}{_damage(entry)}: {entry.page}" for entry in missing
+    )
     commands = "".join(
         f"\n    anonbench weights import {entry.name} {entry.parts[0].file}" for entry in missing
     )
@@ -124,6 +126,11 @@ def require_by_hand(names: Iterable[str]) -> None:
         why="Nothing else is used in their place, neither other weights nor random ones.",
         mend=f"Download them, then run:{commands}",
     )
+
+
+def _damage(artefact: Artefact) -> str:
+    damaged = location(artefact).exists()
+    return f" (the copy in {root() / artefact.name} is damaged)" if damaged else ""
 
 
 def verify(names: Iterable[str]) -> list[Check]:
