@@ -302,11 +302,11 @@ def _span(interval: "Interval") -> str:
 
 
 def _show_metrics(result: "Result") -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(
-        "judge", "metric", "value", "std", f"{_LEVEL:.0%} interval", "n", box=None, padding=(0, 2)
-    )
+    names = ("judge", "metric", "value", "std", f"{_LEVEL:.0%} interval", "n")
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None, padding=(0, 1))
+    table.columns[1].no_wrap = True
     for metric in result.metrics:
         value = f"n/a ({metric.reason})" if metric.value is None else _number(metric.value)
         std = "" if metric.std is None else _number(metric.std)
