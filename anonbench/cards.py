@@ -230,6 +230,7 @@ class MetricSpec(BaseModel):
         unit: Unit, empty for a plain number.
         direction: Which way is better.
         judged: Whether a judge measures it; False for one that needs none.
+        kinds: Kinds of the judges that measure it; empty for all that the protocol takes.
         headline: Whether a table shows it unasked, where there is a value of it.
     """
 
@@ -240,6 +241,7 @@ class MetricSpec(BaseModel):
     unit: str = ""
     direction: Literal["lower", "higher", "none"]
     judged: bool = True
+    kinds: tuple[JudgeKind, ...] = ()
     headline: bool = False
 
 

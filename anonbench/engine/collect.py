@@ -156,7 +156,8 @@ class _Collector:
             stored_faces=self.faces,
             template=template,
         )
-        return self._seen(Gathered(ids, label, images, self._executor.run(stage, ids)), ids)
+        source = Gathered(ids, label, images, self._executor.run(stage, ids))
+        return self._seen(source, ids if self._aligned else ())
 
     def _seen(self, source: Gathered, ids: Ids) -> Gathered:
         """The same, with its faces where a judge needs aligned ones."""

@@ -88,6 +88,7 @@ def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
 
 
 def _not_applicable(job: Job, judge: str) -> Reduction:
+    kinds = {card.name: card.kind for card in job.judges}
     metrics = tuple(
         Metric(
             name=spec.name,
@@ -98,7 +99,7 @@ def _not_applicable(job: Job, judge: str) -> Reduction:
             direction=spec.direction,
         )
         for spec in job.protocol.metrics
-        if spec.judged == bool(judge)
+        if spec.judged == bool(judge) and (not spec.kinds or kinds.get(judge) in spec.kinds)
     )
     return Reduction(metrics=metrics, counts=Counts(unit="samples", expected=0, used=0))
 

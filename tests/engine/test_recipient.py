@@ -118,7 +118,8 @@ def test_protocols_share_what_was_computed_and_a_second_run_computes_nothing(
         "recovered": 36,
     }
     toy_run(methods=("toy-vault",), protocols=ALL, judges=JUDGES)
-    assert count() == {"compared": 36, "hidden": 36, "read": 36}
+    references = {"detected": 36, "embedded": 36}
+    assert count() == {"compared": 36, "hidden": 36, "read": 36, **references}
     toy_run(methods=("toy-vault",), protocols=ALL, judges=JUDGES, output=tmp_path / "other")
     assert count() == {}
 
@@ -147,13 +148,14 @@ def test_other_seeds_hide_the_same_bits_but_publish_anew(toy_run, count) -> None
 
 
 def test_a_method_without_the_ability_gets_a_reason_and_computes_nothing(toy_run, count) -> None:
-    recovery, password = toy_run(methods=("blackout",), protocols=ALL[1:], judges=JUDGES[1:])
+    recovery, password = toy_run(methods=("blackout",), protocols=ALL[1:], judges=JUDGES)
     assert {m.reason for m in recovery.result.metrics} == {"not reversible"}
     assert set(metrics(recovery)) == {
         ("mae", ""),
         ("psnr", ""),
         ("ssim", ""),
         ("lpips", "toy-perceptual"),
+        ("cosine-recovered", "toy-recogniser"),
     }
     assert {m.reason for m in password.result.metrics} == {"hides no bits"}
     assert count() == {}
@@ -227,7 +229,11 @@ def test_an_image_that_failed_is_counted_once_with_its_reason(toy_run, people: P
 def test_judges_are_given_to_the_protocols_that_take_their_kind(toy_run) -> None:
     pairs, recovery, password = toy_run(methods=("toy-vault",), protocols=ALL, judges=JUDGES)
     assert [judge.name for judge in pairs.result.judges] == ["toy-recogniser"]
-    assert [judge.name for judge in recovery.result.judges] == ["toy-perceptual"]
+    assert [judge.name for judge in recovery.result.judges] == list(JUDGES)
+    assert {m.judge: m.name for m in recovery.result.metrics if m.judge} == {
+        "toy-recogniser": "cosine-recovered",
+        "toy-perceptual": "lpips",
+    }
     assert password.result.judges == ()
     assert set(load_scores(password.path)) == {""}
     with pytest.raises(BadConfig, match=r"toy-recogniser.*recognition"):
