@@ -144,9 +144,9 @@ def test_a_method_that_shows_no_networks_is_not_applicable() -> None:
     assert {m.reason for m in found.values()} == {"the method does not show its networks"}
 
 
-def test_every_installed_method_shows_its_networks() -> None:
-    own = [name for name in methods.names() if not name.startswith("toy-")]
-    assert [name for name in own if not isinstance(methods.load(name), Profiled)] == []
+@pytest.mark.parametrize("name", ["g2face", "identity", "blackout", "blur", "pixelate"])
+def test_methods_show_their_networks(name) -> None:
+    assert isinstance(methods.load(name), Profiled)
 
 
 def test_the_card_has_the_columns_of_table_7() -> None:
