@@ -15,7 +15,8 @@ class Options(Settings):
     """Settings of `ablation`.
 
     Attributes:
-        parts: Names of the protocols, separated by commas.
+        parts: The protocols, separated by `+`, each with its settings after slashes:
+            `lfw-tar/far=0.01+utility`.
         metrics: Those of their metrics that are reported, likewise.
         suite: Whose settings the parts take.
     """
@@ -41,7 +42,8 @@ class Ablation:
         self.card = card
         options = read_settings(Options, card)
         self.metrics = _listed(options.metrics)
-        self.parts = {name: _part(name, options.suite) for name in _listed(options.parts)}
+        parts = [_part(spec, options.suite) for spec in _listed(options.parts)]
+        self.parts = {part.card.name: part for part in parts}
         for name in self.metrics:
             self._require_one_source(name)
 
@@ -125,11 +127,13 @@ class Ablation:
         return sorted(chosen, key=lambda metric: self.metrics.index(metric.name))
 
 
-def _part(name: str, suite: str) -> BenchProtocol:
-    card = registry.protocols.parse(name, suite)
+def _part(spec: str, suite: str) -> BenchProtocol:
+    card = registry.protocols.parse(spec.replace("/", ":"), suite)
     if card.variants:
-        raise BadConfig(f"'{name}' compares variants itself and cannot be a part of an ablation.")
-    built: BenchProtocol = registry.protocols.load(name)(card)
+        raise BadConfig(
+            f"'{card.name}' compares variants itself and cannot be a part of an ablation."
+        )
+    built: BenchProtocol = registry.protocols.load(card.name)(card)
     return built
 
 
@@ -138,4 +142,4 @@ def _names(card: ProtocolCard) -> list[str]:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return tuple(name.strip() for name in text.split("+") if name.strip())

@@ -18,9 +18,9 @@ PEOPLE = Gallery(
 
 def test_metrics_are_those_of_the_parts() -> None:
     card = protocols.card("ablation")
-    parts = [protocols.card(name) for name in card.config["parts"].split(",")]
+    parts = [protocols.card(name) for name in card.config["parts"].split("+")]
     known = {spec.name: spec for part in parts for spec in part.metrics}
-    assert [spec.name for spec in card.metrics] == card.config["metrics"].split(",")
+    assert [spec.name for spec in card.metrics] == card.config["metrics"].split("+")
     assert [known[spec.name] for spec in card.metrics] == list(card.metrics)
     assert set(card.judge_kinds) <= {kind for part in parts for kind in part.judge_kinds}
     printed = {v.metric for v in published() if v.protocol == "ablation"}
@@ -39,6 +39,13 @@ def test_parts_take_the_settings_of_the_suite(suite) -> None:
         assert part.card.config == protocols.parse(name, suite).config
 
 
+def test_a_part_can_be_given_settings() -> None:
+    parts = "parts=celebahq-similarity/seeds=2+utility/small_sample=true"
+    bench = protocol(f"ablation:{parts}")
+    assert bench.parts["utility"].card.config["small_sample"] is True
+    assert bench.needs(PEOPLE, None).seeds == 2
+
+
 def test_needs_are_those_of_all_parts() -> None:
     needs = protocol("ablation").needs(PEOPLE, 3)
     similarity = protocol("celebahq-similarity").needs(PEOPLE, 3)
@@ -51,7 +58,7 @@ def test_needs_are_those_of_all_parts() -> None:
 
 
 def test_parts_with_other_images_are_refused() -> None:
-    bench = protocol("ablation:parts=utility,diversity:metrics=fd-vgg16")
+    bench = protocol("ablation:parts=utility+diversity:metrics=fd-vgg16")
     with pytest.raises(BadConfig, match="need different images as 'reference'"):
         bench.needs(PEOPLE, None)
 
@@ -59,9 +66,9 @@ def test_parts_with_other_images_are_refused() -> None:
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
-        ("metrics=cosine,beauty", "'beauty'.*It is in none"),
+        ("metrics=cosine+beauty", "'beauty'.*It is in none"),
         ("metrics=detection-rate", "The card lists"),
-        ("parts=celebahq-similarity,utility,recovery", "celebahq-similarity and recovery"),
+        ("parts=celebahq-similarity+utility+recovery", "celebahq-similarity and recovery"),
         ("parts=ablation", "compares variants itself"),
     ],
 )
@@ -71,7 +78,7 @@ def test_what_cannot_be_told_is_refused(setting, why) -> None:
 
 
 def test_a_judge_goes_to_the_parts_of_its_kind(monkeypatch) -> None:
-    bench = protocol("ablation:metrics=cosine,fd-vgg16")
+    bench = protocol("ablation:metrics=cosine+fd-vgg16")
     asked = []
     for name, part in bench.parts.items():
         fake = SimpleNamespace(
