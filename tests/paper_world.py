@@ -68,9 +68,7 @@ def install(kit: Path, names: tuple[str, ...], scratch: Path) -> Iterator[Path]:
         artefact = weights.catalogue()[name]
         file = scratch / artefact.parts[0].file
         torch.save(content(kit, name), file)
-        if artefact.parts[
-            0
-        ].sha256:  # which a filled file has not
+        if artefact.parts[0].sha256:  # which a filled file has not
             folder = scratch / name
             folder.mkdir()
             importers.inception_fid(file, folder / artefact.file)

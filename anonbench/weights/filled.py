@@ -35,7 +35,12 @@ def is_filled(file: Path) -> bool:
 
 @cache
 def _is_filled(file: Path, size: int, modified: int) -> bool:
-    return any(_is_drawn(key, values) for key, values in _samples(file))
+    from safetensors import SafetensorError
+
+    try:
+        return any(_is_drawn(key, values) for key, values in _samples(file))
+    except SafetensorError:  # whoever reads it as weights says what is wrong with it
+        return False
 
 
 def _samples(file: Path) -> "Iterator[tuple[str, NDArray[np.float64]]]":
