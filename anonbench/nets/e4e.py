@@ -13,12 +13,11 @@ from torch.nn import functional
 from anonbench.nets.ir_se50 import body, input_layer
 from anonbench.nets.stylegan2 import EqualLinear
 
-SIZE = 256
 DIM = 512
 LATENTS = 14
 """Codes for StyleGAN2 of 256 pixels."""
-# Up to which unit of the trunk the maps have 64 x 64, 32 x 32 and 16 x 16 places.
-_FINE, _MIDDLE, _COARSE = 7, 21, 24
+# Up to which unit of the trunk the maps have 64 x 64 and 32 x 32 places; then they have 16 x 16.
+_FINE, _MIDDLE = 7, 21
 # Codes that come from the maps of 16 x 16 and of 32 x 32; the others come from 64 x 64.
 _COARSE_CODES, _MIDDLE_CODES = 3, 4
 
@@ -62,7 +61,7 @@ class E4e(nn.Module):
         """Maps `[B, 512, N, N]` of 16, 32 and 64 places a side; the coarse ones add to the fine."""
         fine = self.body[:_FINE](self.input_layer(x))  # [B, 128, 64, 64]
         middle = self.body[_FINE:_MIDDLE](fine)  # [B, 256, 32, 32]
-        coarse = self.body[_MIDDLE:_COARSE](middle)  # [B, 512, 16, 16]
+        coarse = self.body[_MIDDLE:](middle)  # [B, 512, 16, 16]
         middle = _doubled(coarse) + self.latlayer1(middle)
         return coarse, middle, _doubled(middle) + self.latlayer2(fine)
 

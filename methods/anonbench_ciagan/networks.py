@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import spectral_norm
 
-SIZE = 128
 IDENTITIES = 1200
 """People among whom the published weights choose."""
 # Channels of the feature maps, from 128 x 128 to 4 x 4 and back.

@@ -45,6 +45,7 @@ class LatentEncryptor(nn.Module):
             W+ codes `[B, 14, 512]`.
         """
         codes = self.linear_ori(latents.transpose(0, 1)) + self.pos_embedding  # [14, B, 512]
+        # Equal rows: how many a group sees matters to nothing but the dropout of training.
         secret = self.linear_pwd(password).expand(LATENTS, -1, -1)  # [14, B, 512]
         groups = zip(self.layers, codes.split(GROUPS), secret.split(GROUPS), strict=True)
         changed = [layer(group, memory) for layer, group, memory in groups]
