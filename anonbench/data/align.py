@@ -21,7 +21,7 @@ from anonbench.data.templates.facenet import FaceNet
 from anonbench.data.templates.landmarks import ArcFace, D3dfr, Dlib, Ffhq
 from anonbench.data.warp import Floats, Pixels, bounds, inverse, transform, warp, zoom_of
 from anonbench.errors import UserError
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 SMALLEST, LARGEST = 8, 4096
 """Sizes of a crop in pixels that a template name may ask for."""

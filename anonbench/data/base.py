@@ -14,8 +14,8 @@ from anonbench.cards import DatasetCard
 from anonbench.data.images import read_image
 from anonbench.data.manifest import Manifest, build_manifest
 from anonbench.errors import BadData, BadImage
-from anonbench.interfaces import Pair, Sample
 from anonbench.paths import home
+from anonbench.values import Pair, Sample
 
 _TOLERATED = 0.01  # share of images that may be missing; the rest still gives a measurement
 

@@ -15,7 +15,7 @@ from anonbench.data.folder import image_files
 from anonbench.data.images import decode_image
 from anonbench.data.recordio import RecordFile
 from anonbench.errors import BadData, BadImage
-from anonbench.interfaces import Sample
+from anonbench.values import Sample
 
 _PLACES = (".", "CASIA-WebFace", "faces_webface_112x112")
 _PACK = ("train.rec", "train.idx")

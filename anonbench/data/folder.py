@@ -10,7 +10,7 @@ from anonbench.data.base import ImageDataset
 from anonbench.data.images import SUFFIXES
 from anonbench.data.pairs import fold_pairs
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import Pair, Sample
+from anonbench.values import Pair, Sample
 
 
 class Folder(ImageDataset):

@@ -10,7 +10,7 @@ from anonbench.cards import DatasetCard
 from anonbench.data.base import ImageDataset
 from anonbench.data.pairs import PairLine, read_pairs
 from anonbench.errors import BadData
-from anonbench.interfaces import Pair, Sample
+from anonbench.values import Pair, Sample
 
 # Names under which the publisher and scikit-learn ship the images; the folder itself comes first.
 _FOLDERS = (".", "lfw", "lfw_funneled", "lfw-funneled", "lfw-deepfunneled", "lfw_deepfunneled")

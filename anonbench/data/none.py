@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from anonbench.data.base import ImageDataset
 from anonbench.errors import BadImage
-from anonbench.interfaces import Sample
+from anonbench.values import Sample
 
 
 class NoImages(ImageDataset):

@@ -12,7 +12,7 @@ from anonbench.cards import DatasetCard
 from anonbench.data.base import ImageDataset
 from anonbench.data.images import SUFFIXES
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import Sample
+from anonbench.values import Sample
 
 _THOUSAND = re.compile(r"\d{2}000")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anonbench.data.base import ImageDataset
 from anonbench.data.pairs import fold_pairs
-from anonbench.interfaces import Pair, Sample
+from anonbench.values import Pair, Sample
 
 _PEOPLE, _IMAGES, _FOLDS = 40, 10, 10
 

@@ -8,7 +8,7 @@ from itertools import accumulate, count
 from pathlib import Path
 
 from anonbench.errors import BadData
-from anonbench.interfaces import Pair
+from anonbench.values import Pair
 
 
 @dataclass(frozen=True)

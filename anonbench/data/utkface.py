@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anonbench.cards import DatasetCard
 from anonbench.data.base import ImageDataset
-from anonbench.interfaces import Sample
+from anonbench.values import Sample
 
 # https://susanqq.github.io/UTKFace: [age]_[gender]_[race]_[date&time].jpg
 _GENDERS = {"0": "male", "1": "female"}

@@ -13,7 +13,7 @@ from anonbench.engine.judging import Compare, Describe, Embed
 from anonbench.engine.recipient import HidePassword, ReadPassword, Recipient, Recover
 from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
 from anonbench.engine.store import Artefact
-from anonbench.interfaces import Needs, Source
+from anonbench.values import Needs, Source
 
 CROP_UPSAMPLE = 1
 """Doublings before HOG looks at a published or recovered crop; PROTOCOLS.md P4 names one."""

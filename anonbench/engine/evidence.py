@@ -13,7 +13,7 @@ from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
 from anonbench.engine.job import Job
 from anonbench.engine.store import Artefact, Row
 from anonbench.errors import BadImage
-from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Source, Traits
+from anonbench.values import Bits, Crops, Distances, Embeddings, Source, Traits
 
 
 @dataclass

@@ -12,7 +12,7 @@ from anonbench.engine import models
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.store import Artefact, Row, Value
 from anonbench.errors import BadImage
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 Presentation = Literal["crop", "paste"]
 

@@ -13,8 +13,8 @@ from anonbench.engine.job import Job
 from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
 from anonbench.engine.store import Store
-from anonbench.interfaces import Needs, Source
 from anonbench.report.grid import Column
+from anonbench.values import Needs, Source
 
 
 def columns(jobs: Sequence[Job], count: int, progress: Progress) -> list[Column]:

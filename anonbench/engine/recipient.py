@@ -31,7 +31,7 @@ from anonbench.engine.faces import (
 from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
 from anonbench.engine.store import Row, Value
 from anonbench.errors import BadImage, UserError
-from anonbench.interfaces import Face, sample_key
+from anonbench.values import Face, sample_key
 
 if TYPE_CHECKING:
     import torch

@@ -15,9 +15,9 @@ from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
 from anonbench.engine.store import Store
 from anonbench.errors import UserError
-from anonbench.interfaces import Scores
 from anonbench.results import store as results
 from anonbench.results.record import Counts, Metric, Reduction, Result
+from anonbench.values import Scores
 from anonbench.weights.filled import STAMP
 
 

@@ -32,7 +32,7 @@ from anonbench.engine.faces import (
 )
 from anonbench.engine.store import Artefact, Row, Value
 from anonbench.errors import BadImage, UserError
-from anonbench.interfaces import Face, sample_key
+from anonbench.values import Face, sample_key
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from anonbench import weights
 from anonbench.cards import JudgeCard
 from anonbench.data.align import points5_of
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 
 class DlibHog:

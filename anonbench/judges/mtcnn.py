@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from anonbench.cards import JudgeCard
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 _ONET_SIDE = 48
 

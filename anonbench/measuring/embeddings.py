@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.interfaces import Evidence, Scores, Source
+from anonbench.interfaces import Evidence
 from anonbench.measuring.images import image_counts
 from anonbench.metrics.verification import unit_vectors
 from anonbench.results.record import Counts
+from anonbench.values import Scores, Source
 
 UNUSABLE = "unusable embedding"
 _UNSEEN = "unseen_"

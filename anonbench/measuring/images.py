@@ -10,10 +10,11 @@ from pydantic import Field
 
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Scores
+from anonbench.interfaces import Dataset
 from anonbench.measuring import Settings, metric
 from anonbench.metrics.bootstrap import mean_replicates, percentile_interval
 from anonbench.results.record import Counts, Interval, Metric
+from anonbench.values import Scores
 
 
 class BootstrapOptions(Settings):

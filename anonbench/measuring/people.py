@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, sample_key
+from anonbench.interfaces import Dataset
+from anonbench.values import sample_key
 
 Gallery = dict[str, tuple[str, ...]]
 """Image ids of each person."""

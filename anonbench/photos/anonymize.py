@@ -13,12 +13,12 @@ from anonbench.engine import models
 from anonbench.engine.job import method_ref
 from anonbench.errors import BadConfig
 from anonbench.files import atomic_write
-from anonbench.interfaces import Face
 from anonbench.photos import sidecar as sidecars
 from anonbench.photos.crops import Machine, rounds
 from anonbench.photos.keys import Keys, new_keys, new_salt, require_secret
 from anonbench.photos.outcome import Outcome, attempt
 from anonbench.photos.record import KEYWORD, FaceRecord, PhotoRecord, public_ref
+from anonbench.values import Face
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from anonbench.errors import StoreError, UserError
 from anonbench.results.record import SCHEMA_VERSION, PluginRef, Result
 
 if TYPE_CHECKING:
-    from anonbench.interfaces import Scores
+    from anonbench.values import Scores
 
 Json = dict[str, Any]
 Migrations = Mapping[int, Callable[[Json], Json]]

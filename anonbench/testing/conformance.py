@@ -20,11 +20,12 @@ from anonbench.engine.channel import to_uint8
 from anonbench.engine.models import resolve_device
 from anonbench.engine.stages import to_tensor
 from anonbench.errors import UserError
-from anonbench.interfaces import HidesPassword, Method, ReversibleMethod, sample_key
+from anonbench.interfaces import HidesPassword, Method, ReversibleMethod
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.testing.outcome import Check, NotApplicableError, NotConformingError, Rule, run_rules
 from anonbench.testing.randomness import isolated
 from anonbench.testing.stages import TOLERANCE, KeyEffect, Stage, difference, stage_rules
+from anonbench.values import sample_key
 
 BATCH = 3
 UNKNOWN_TEMPLATE_SIZE = 256

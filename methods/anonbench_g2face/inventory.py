@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from anonbench.interfaces import Part
 from anonbench.nets import dlib_resnet, iresnet
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.dlib_resnet import DlibFaceResNet
@@ -17,6 +16,7 @@ from anonbench.nets.float_bits import WIDTH
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.stylegan2 import draw_noise
+from anonbench.values import Part
 from anonbench_g2face.checkpoints import demo_model, read_bundle
 from anonbench_g2face.networks import G2FaceNetworks
 

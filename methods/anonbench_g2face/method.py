@@ -10,7 +10,6 @@ from torch import Tensor
 from anonbench.cards import ConfigValue, MethodCard
 from anonbench.data.align import template
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import Part
 from anonbench.nets.float_bits import (
     WIDTH,
     Guard,
@@ -19,6 +18,7 @@ from anonbench.nets.float_bits import (
     logits_to_bits,
 )
 from anonbench.nets.stylegan2 import draw_noise
+from anonbench.values import Part
 from anonbench_g2face.checkpoints import load_model, require_preset
 from anonbench_g2face.inventory import inventory
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from anonbench.cards import MethodCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import Part
+from anonbench.values import Part
 from anonbench_obfuscation.filters import REFERENCE_SIZE, face_mask, gaussian_blur, pixelate
 
 

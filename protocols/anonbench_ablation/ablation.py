@@ -6,9 +6,10 @@ from dataclasses import fields
 from anonbench import registry
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadConfig
-from anonbench.interfaces import BenchProtocol, Dataset, Evidence, Needs, Scores
+from anonbench.interfaces import BenchProtocol, Dataset, Evidence
 from anonbench.measuring import Settings, read_settings
 from anonbench.results.record import Counts, Metric, Reduction
+from anonbench.values import Needs, Scores
 
 
 class Options(Settings):

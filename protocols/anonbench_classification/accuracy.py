@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Evidence, Needs, Scores, Source
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.measuring.embeddings import joined_counts
 from anonbench.measuring.images import image_scores, mean_metric, used
 from anonbench.measuring.people import Draw, Gallery, drawn_people
 from anonbench.results.record import Counts, Metric, Reduction
+from anonbench.values import Needs, Scores, Source
 from anonbench_classification.options import AccuracyOptions
 
 Labels = NDArray[np.int64]

@@ -19,10 +19,11 @@ from PIL import Image
 from anonbench import registry
 from anonbench.engine.models import resolve_device
 from anonbench.errors import BadConfig, StoreError
-from anonbench.interfaces import Evidence, Scores, Source
+from anonbench.interfaces import Evidence
 from anonbench.judges.network import imported
 from anonbench.nets.inception_resnet_v1 import InceptionResnetV1
 from anonbench.nets.state import load_state
+from anonbench.values import Scores, Source
 from anonbench_classification.accuracy import Classify, Labels
 from anonbench_classification.options import AccuracyOptions
 from anonbench_classification.softmax import Pictures, Softmax

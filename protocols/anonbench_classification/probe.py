@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.errors import BadData
-from anonbench.interfaces import Evidence, Scores, Source
+from anonbench.interfaces import Evidence
 from anonbench.measuring.embeddings import joined_embeddings
 from anonbench.metrics.verification import unit_vectors
+from anonbench.values import Scores, Source
 from anonbench_classification.accuracy import Classify, Labels
 from anonbench_classification.options import AccuracyOptions
 

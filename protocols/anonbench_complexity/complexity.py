@@ -13,9 +13,10 @@ from anonbench import registry
 from anonbench.cards import MethodCard, ProtocolCard
 from anonbench.engine.models import resolve_device
 from anonbench.errors import UserError
-from anonbench.interfaces import Dataset, Evidence, Needs, Profiled, Scores
+from anonbench.interfaces import Dataset, Evidence, Profiled
 from anonbench.measuring import Settings, metric, no_metric, read_settings
 from anonbench.results.record import Counts, Interval, Metric, Reduction
+from anonbench.values import Needs, Scores
 from anonbench_complexity.profile import Plan, Scope, profile
 
 UNKNOWN = "the method does not show its networks"

@@ -22,7 +22,8 @@ from anonbench import registry
 from anonbench.cards import MethodCard
 from anonbench.data.align import template
 from anonbench.engine.models import forbid_tf32
-from anonbench.interfaces import Part, Profiled, Scores, sample_key
+from anonbench.interfaces import Profiled
+from anonbench.values import Part, Scores, sample_key
 
 Scope = Literal["core", "inference"]
 Run = Callable[[], object]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
-from anonbench.interfaces import Bits, Dataset, Evidence, Needs, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import no_metric, read_settings
 from anonbench.measuring.images import (
     ImageOptions,
@@ -27,6 +27,7 @@ from anonbench.metrics.password import (
     not_finite,
 )
 from anonbench.results.record import Interval, Metric, Reduction
+from anonbench.values import Bits, Needs, Scores
 
 FIELDS = {"exponent": slice(1, 9), "mantissa": slice(9, 32)}
 GUARDS: tuple[Guard, ...] = ("raw", "clamp50", "project")

@@ -6,13 +6,14 @@ import numpy as np
 
 from anonbench import registry
 from anonbench.cards import ProtocolCard
-from anonbench.interfaces import Dataset, Evidence, Needs, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import no_metric, read_settings
 from anonbench.measuring.embeddings import joined_counts, joined_embeddings
 from anonbench.measuring.images import chosen, image_scores, mean_metric, used
 from anonbench.metrics.image_quality import mean_absolute_error, mean_squared_error, psnr, ssim
 from anonbench.metrics.verification import squared_distances
 from anonbench.results.record import Counts, Metric, Reduction
+from anonbench.values import Needs, Scores
 from anonbench_recovery.options import RecoveryOptions
 
 PIXELS = ("absolute", "squared", "ssim")

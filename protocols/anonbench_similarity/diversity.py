@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.measuring.embeddings import UNUSABLE
 from anonbench.measuring.images import used
@@ -17,6 +17,7 @@ from anonbench.metrics.bootstrap import multiplicities, percentile_interval
 from anonbench.metrics.embedding import effective_rank, within_between
 from anonbench.metrics.verification import unit_vectors
 from anonbench.results.record import Counts, Interval, Metric, Reduction
+from anonbench.values import Embeddings, Needs, Scores
 from anonbench_similarity.maps import cosine_tsne
 from anonbench_similarity.options import DiversityOptions
 

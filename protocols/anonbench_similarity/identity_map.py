@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
-from anonbench.interfaces import Dataset, Evidence, Needs, Scores, Source
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.measuring.embeddings import joined_counts, joined_embeddings
 from anonbench.measuring.images import image_scores, mean_interval, used
@@ -12,6 +12,7 @@ from anonbench.measuring.people import Draw, drawn_people
 from anonbench.metrics.embedding import cluster_distances, pca
 from anonbench.metrics.verification import unit_vectors
 from anonbench.results.record import Metric, Reduction
+from anonbench.values import Needs, Scores, Source
 from anonbench_similarity.maps import cosine_tsne
 from anonbench_similarity.options import MapOptions
 

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
-from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Scores, Source
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import no_metric, read_settings
 from anonbench.measuring.embeddings import UNUSABLE
 from anonbench.measuring.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench.metrics.verification import squared_distances
 from anonbench.results.record import Counts, Metric, Reduction
+from anonbench.values import Embeddings, Needs, Scores, Source
 from anonbench_similarity.options import SimilarityOptions
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
-from anonbench.interfaces import Scores
 from anonbench.measuring import metric, no_metric
 from anonbench.metrics.frechet import Moments, enough, frechet_distance, kernel_distance
 from anonbench.results.record import Interval, Metric
+from anonbench.values import Scores
 
 Features = NDArray[np.floating]
 

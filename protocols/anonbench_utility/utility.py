@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
-from anonbench.interfaces import Dataset, Evidence, Needs, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import no_metric, read_settings
 from anonbench.measuring.images import chosen, image_counts, image_scores, mean_metric, used
 from anonbench.metrics.frechet import sampled
 from anonbench.metrics.intervals import clopper_pearson
 from anonbench.results.record import Counts, Interval, Metric, Reduction
+from anonbench.values import Needs, Scores
 from anonbench_utility.distances import distances
 from anonbench_utility.features import FeatureSets, feature_metrics
 from anonbench_utility.options import UtilityOptions

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Evidence, Needs, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.metrics.bootstrap import (
     fixed_threshold_replicates,
@@ -25,6 +25,7 @@ from anonbench.metrics.verification import (
     unit_vectors,
 )
 from anonbench.results.record import Counts, Interval, Metric, Reduction
+from anonbench.values import Needs, Scores
 from anonbench_verification.options import AllPairsOptions
 from anonbench_verification.reduction import (
     NOT_REVERSIBLE,

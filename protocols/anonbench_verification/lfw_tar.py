@@ -6,11 +6,12 @@ import numpy as np
 
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
-from anonbench.interfaces import Dataset, Evidence, Needs, Pair, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.metrics.bootstrap import identity_strata, multiplicities, tar_replicates
 from anonbench.metrics.verification import ScoredPairs, roc_auc, verify
 from anonbench.results.record import Interval, Metric, Reduction
+from anonbench.values import Needs, Pair, Scores
 from anonbench_verification.options import TarOptions
 from anonbench_verification.reduction import (
     NOT_REVERSIBLE,

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.interfaces import Scores
 from anonbench.metrics.bootstrap import percentile_interval
 from anonbench.metrics.intervals import clopper_pearson
 from anonbench.results.record import Counts, Interval
+from anonbench.values import Scores
 from anonbench_verification.slots import of_recovered, rejected
 
 STD_OF = "folds, population"

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData, UnreachableFar
-from anonbench.interfaces import Dataset, Embeddings, Evidence, Needs, Pair, Scores
+from anonbench.interfaces import Dataset, Evidence
 from anonbench.metrics.verification import ScoredPairs, resolves, smallest_far, squared_distances
+from anonbench.values import Embeddings, Needs, Pair, Scores
 
 
 def first_pairs(pairs: Sequence[Pair], limit: int | None) -> list[Pair]:

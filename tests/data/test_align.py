@@ -12,7 +12,7 @@ from anonbench.data.images import read_image
 from anonbench.data.templates.landmarks import ARCFACE_112
 from anonbench.data.warp import warp
 from anonbench.errors import BadImage, UserError
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 POINTS = np.array([[90.0, 110.0], [150.0, 104.0], [122.0, 140.0], [98.0, 172.0], [148.0, 168.0]])
 

@@ -12,7 +12,8 @@ from anonbench.data.align import most_central, template
 from anonbench.data.images import read_image
 from anonbench.data.warp import transform
 from anonbench.errors import BadImage
-from anonbench.interfaces import Detector, Face
+from anonbench.interfaces import Detector
+from anonbench.values import Face
 
 POINTS = np.array([[90.0, 110.0], [150.0, 110.0], [120.0, 140.0], [98.0, 170.0], [142.0, 170.0]])
 MIRROR = [1, 0, 2, 4, 3]

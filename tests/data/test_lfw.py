@@ -11,7 +11,8 @@ from PIL import Image
 
 from anonbench.data import open_dataset
 from anonbench.errors import BadData, BadImage
-from anonbench.interfaces import Dataset, Pair, Sample
+from anonbench.interfaces import Dataset
+from anonbench.values import Pair, Sample
 
 MakeLfw = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("anonbench_home")

@@ -11,7 +11,7 @@ from anonbench.data.images import read_image
 from anonbench.data.templates.landmarks import D3DFR_POINTS
 from anonbench.data.warp import transform, zoom_of
 from anonbench.errors import BadImage
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 BOX = np.array([100.0, 120.0, 180.0, 220.0])
 

@@ -9,7 +9,7 @@ import pytest
 
 from anonbench.data import open_dataset
 from anonbench.errors import BadData, BadImage
-from anonbench.interfaces import Sample
+from anonbench.values import Sample
 
 pytestmark = pytest.mark.usefixtures("anonbench_home")
 

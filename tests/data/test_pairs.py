@@ -7,7 +7,7 @@ import pytest
 
 from anonbench.data.pairs import fold_pairs, read_pairs
 from anonbench.errors import BadData
-from anonbench.interfaces import Pair
+from anonbench.values import Pair
 
 GOOD = "2\t1\nAnn\t1\t2\nAnn\t1\tBob\t3\nCid\t4\t2\nCid\t1\tDan\t1\n"
 

@@ -10,7 +10,7 @@ from anonbench.data.align import most_central, template
 from anonbench.data.images import read_image
 from anonbench.engine import models
 from anonbench.errors import BadImage
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 BOX = np.array([100.0, 120.0, 180.0, 220.0])
 

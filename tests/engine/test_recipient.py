@@ -15,8 +15,8 @@ from anonbench.engine.faces import Item, Published
 from anonbench.engine.recipient import Recipient, Recover
 from anonbench.engine.store import Artefact
 from anonbench.errors import BadConfig, UserError
-from anonbench.interfaces import Face, sample_key
 from anonbench.results.store import load_scores
+from anonbench.values import Face, sample_key
 
 ALL = ("lfw-tar:far=0.05:bootstrap=100", "recovery:bootstrap=100", "password:bootstrap=100")
 IDS = [f"p{person:02d}/{number}.png" for person in range(12) for number in range(4)]

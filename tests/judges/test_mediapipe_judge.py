@@ -13,7 +13,8 @@ from anonbench import registry
 from anonbench.data.align import map_face, most_central, template
 from anonbench.data.images import read_image
 from anonbench.errors import BadConfig
-from anonbench.interfaces import Describer, Face
+from anonbench.interfaces import Describer
+from anonbench.values import Face
 
 NAME = "mediapipe"
 # Eye corners and mouth corners, from the image's left to its right.

@@ -16,8 +16,9 @@ from anonbench.data.align import most_central, template
 from anonbench.data.images import read_image
 from anonbench.data.warp import warp
 from anonbench.errors import MissingArtefact
-from anonbench.interfaces import Describer, Face
+from anonbench.interfaces import Describer
 from anonbench.judges.angles import of_rotation
+from anonbench.values import Face
 
 JUDGES = ("fsanet", "fr-pose", "mediapipe")
 ONNX = ("fsanet", "fr-pose")

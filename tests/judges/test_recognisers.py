@@ -11,7 +11,8 @@ from anonbench import registry
 from anonbench.data.align import most_central, template
 from anonbench.data.images import read_image
 from anonbench.errors import BadConfig, MissingArtefact
-from anonbench.interfaces import Detector, Face, Recogniser
+from anonbench.interfaces import Detector, Recogniser
+from anonbench.values import Face
 
 RECOGNISERS = ("dlib-resnet", "fr-feature")
 PEOPLE = 20

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from anonbench import registry
 from anonbench.errors import BadConfig, BadData, MissingArtefact
-from anonbench.interfaces import sample_key
 from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
 from anonbench.testing import check_method, failures
 from anonbench.testing.inputs import synthetic_faces
+from anonbench.values import sample_key
 from anonbench.weights import files
 from anonbench_g2face.ablations import ABLATIONS
 from anonbench_g2face.checkpoints import bundle as bundle_of

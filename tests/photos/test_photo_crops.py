@@ -7,10 +7,10 @@ from anonbench import registry
 from anonbench.data.align import template
 from anonbench.data.splice import footprint
 from anonbench.data.warp import transform
-from anonbench.interfaces import Face
 from anonbench.photos.anonymize import Anonymizer
 from anonbench.photos.crops import Machine, rounds
 from anonbench.photos.keys import forgotten_keys
+from anonbench.values import Face
 
 SIZE = 64
 

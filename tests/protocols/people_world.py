@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from anonbench.interfaces import Crops, Embeddings, Sample
+from anonbench.values import Crops, Embeddings, Sample
 
 Make = Callable[[str, str, int], np.ndarray]
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from anonbench.interfaces import Bits, Crops, Distances, Embeddings, Pair, Sample
+from anonbench.values import Bits, Crops, Distances, Embeddings, Pair, Sample
 
 
 @dataclass

@@ -11,9 +11,10 @@ from toybench.network import SCRATCH_MIB
 from verification_world import protocol
 
 from anonbench.errors import BadConfig
-from anonbench.interfaces import Part, Profiled
+from anonbench.interfaces import Profiled
 from anonbench.registry import methods, protocols
 from anonbench.results.published import published
+from anonbench.values import Part
 from anonbench_complexity.profile import flops_of, sizes_of
 
 SPEC = "complexity:repeats=3:warmups=1"

@@ -5,8 +5,8 @@ import pytest
 from verification_world import World, protocol, random_world
 
 from anonbench.errors import BadConfig, BadData, UnreachableFar
-from anonbench.interfaces import Pair
 from anonbench.registry import protocols
+from anonbench.values import Pair
 
 FAST = ":bootstrap=100"
 

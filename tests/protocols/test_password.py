@@ -5,8 +5,8 @@ from recovery_world import Gallery
 from verification_world import protocol
 
 from anonbench.errors import BadConfig
-from anonbench.interfaces import Bits
 from anonbench.nets.float_bits import floats_to_bits
+from anonbench.values import Bits
 
 SPEC = "password:bootstrap=100"
 IDS = ("a/1", "a/2", "b/1", "c/1")

@@ -4,8 +4,8 @@ from recovery_world import Gallery
 from verification_world import protocol
 
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import Pair
 from anonbench.registry import protocols
+from anonbench.values import Pair
 
 SPEC = "recovery:bootstrap=100"
 PERCEPTUAL, RECOGNISER = "lpips-alex", "fr-feature"

@@ -7,9 +7,9 @@ import pytest
 from verification_world import protocol
 
 from anonbench.errors import BadConfig, BadData
-from anonbench.interfaces import Embeddings, Sample
 from anonbench.registry import protocols
 from anonbench.results.published import published
+from anonbench.values import Embeddings, Sample
 
 SPEC = "celebahq-similarity:bootstrap=100:images=all"
 EAST, NORTH, WEST = np.array([2.0, 0.0]), np.array([0.0, 3.0]), np.array([-1.0, 0.0])

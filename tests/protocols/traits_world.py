@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from anonbench.interfaces import Sample, Traits
+from anonbench.values import Sample, Traits
 
 Said = Mapping[str, np.ndarray] | None
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from anonbench.interfaces import Embeddings, Pair, Sample
 from anonbench.registry import protocols
+from anonbench.values import Embeddings, Pair, Sample
 
 
 @dataclass

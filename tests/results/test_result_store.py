@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from result_factory import make_method, make_metric, make_result
 
 from anonbench.errors import StoreError, UserError
-from anonbench.interfaces import Scores
 from anonbench.results import store
+from anonbench.values import Scores
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anonbench.data.warp import Border, Floats, Pixels, warp, zoom_of
 from anonbench.errors import BadImage
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 
 class Template(ABC):

@@ -5,7 +5,7 @@ import numpy as np
 from anonbench.data.templates.base import Template, checked, similarity
 from anonbench.data.warp import Floats
 from anonbench.errors import BadImage
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 
 class Deca(Template):

@@ -6,7 +6,7 @@ import numpy as np
 
 from anonbench.data.templates.base import Template, checked, complex_of, require_apart
 from anonbench.data.warp import Border, Floats
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 
 class FaceNet(Template):

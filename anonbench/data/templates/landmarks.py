@@ -17,7 +17,7 @@ from anonbench.data.templates.base import (
 )
 from anonbench.data.warp import Floats, Pixels, require_near
 from anonbench.errors import BadImage
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 ARCFACE_112: Floats = np.array(
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anonbench.interfaces import Face
+from anonbench.values import Face
 
 COUNTER = "TOYBENCH_COUNTER"
 """Environment variable: file to which every image that is detected or embedded adds a line."""

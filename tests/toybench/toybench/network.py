@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from anonbench.interfaces import Part
+from anonbench.values import Part
 
 SCRATCH_MIB = 256
 
