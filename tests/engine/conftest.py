@@ -22,7 +22,7 @@ def toy_run(
     def go(**options: Any) -> list[Any]:
         config = RunConfig.model_validate(
             {
-                "methods": ("identity",),
+                "methods": ("toy-same",),
                 "protocols": ("lfw-tar:far=0.05:bootstrap=100",),
                 "dataset": "folder:folds=4:pairs=40",
                 "judges": ("toy-recogniser",),

@@ -36,12 +36,12 @@ def test_a_finished_run_is_recognised_and_computes_nothing(toy_run, count) -> No
 def test_a_second_method_reuses_what_is_known_about_the_originals(toy_run, count) -> None:
     toy_run()
     count()
-    toy_run(methods=("identity", "pixelate"))
+    toy_run(methods=("toy-same", "pixelate"))
     assert count() == {"detected": 36, "embedded": 36}
 
 
 def test_anonymizing_lowers_tar_and_identity_keeps_it(toy_run) -> None:
-    identity, blackout = toy_run(methods=("identity", "blackout"))
+    identity, blackout = toy_run(methods=("toy-same", "blackout"))
     assert tar(identity) == 1
     assert tar(blackout) < 0.5
 
@@ -164,13 +164,13 @@ def test_each_seed_is_a_result_of_its_own_and_repeats_exactly(toy_run, tmp_path)
 
 
 def test_a_judge_that_the_method_was_trained_against_is_marked(toy_run) -> None:
-    tint, identity = toy_run(methods=("toy-tint", "identity"))
+    tint, identity = toy_run(methods=("toy-tint", "toy-same"))
     assert all(metric.white_box for metric in tint.result.metrics)
     assert not any(metric.white_box for metric in identity.result.metrics)
 
 
 def test_a_method_that_misbehaves_stops_only_itself(toy_run) -> None:
-    broken, identity = toy_run(methods=("toy-broken", "identity"))
+    broken, identity = toy_run(methods=("toy-broken", "toy-same"))
     assert isinstance(broken.error, UserError)
     assert "test-method toy-broken" in str(broken.error)
     assert identity.result.status == "complete"

@@ -26,8 +26,25 @@ def test_a_method_that_changes_nothing_publishes_the_references(toy_run) -> None
         assert value(other, name, "toy-colours") > 0
     assert value(same, "landmark-distance", "toy-photographer") == 0
     assert value(same, "detection-rate", "toy-photographer") == 1
-    (similar,) = toy_run(protocols=(SIMILARITY,))
+    (similar,) = toy_run(methods=("identity",), protocols=(SIMILARITY,))
     assert value(similar, "cosine", "toy-recogniser") == pytest.approx(1, abs=1e-12)
+
+
+def test_what_was_not_changed_is_recovered_exactly(toy_run) -> None:
+    (same,) = toy_run(
+        methods=("identity",), protocols=("recovery:bootstrap=100",), judges=("toy-perceptual",)
+    )
+    assert value(same, "mae", "") == 0
+    assert value(same, "ssim", "") == pytest.approx(1, abs=1e-12)
+    assert value(same, "lpips", "toy-perceptual") == 0
+    assert value(same, "psnr", "") is None
+    (lossy,) = toy_run(
+        methods=("identity",),
+        protocols=("recovery:bootstrap=100",),
+        judges=("toy-perceptual",),
+        channel="jpeg:50",
+    )
+    assert 0.005 < value(lossy, "mae", "") < 0.1
 
 
 def test_what_a_describing_judge_says_is_what_it_was_shown(toy_run) -> None:
