@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/anonbench grid --method pixelate,g2face --out $(RUNS)/faces.png
 
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -98,7 +98,9 @@ def test_every_judge_measures_and_every_number_is_stamped(home, data: Path, tmp_
     for result in (similarity, utility, recovery):
         stamped = [warning for warning in result["warnings"] if "weights: test fill" in warning]
         assert len(stamped) == 1
-    assert all(m["value"] is None for m in recovery["metrics"])
+    values = {(m["name"], m["judge"]): m["value"] for m in recovery["metrics"]}
+    assert values["lpips", "lpips-vgg"] == 0
+    assert values["cosine-recovered", "arcface-r100-ms1mv3"] == pytest.approx(1, abs=1e-6)
     code, table = anonbench("table", str(runs), "--protocol", "celebahq-similarity")
     assert code == 0, table
     assert "test fill; no measurement" in table
