@@ -173,6 +173,13 @@ def rows_of(items: Sequence[Item], compute: Callable[[Item], dict[str, Value]]) 
     return rows
 
 
-def sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows that have something to work on, and those that carry an error."""
-    return [row for row in rows if not row.error], [row for row in rows if row.error]
+def in_batch(
+    items: Sequence[Item],
+    prepare: Callable[[Item], dict[str, Value]],
+    answer: Callable[[Sequence[Row]], list[Row]],
+) -> list[Row]:
+    """One row per item: what is prepared of each goes to `answer` at once; failures stay."""
+    prepared = rows_of(items, prepare)
+    failed = [row for row in prepared if row.error]
+    good = [row for row in prepared if not row.error]
+    return failed + answer(good) if good else failed

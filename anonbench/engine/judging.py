@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonbench.cards import JudgeCard
 from anonbench.engine import models
 from anonbench.engine.channel import to_uint8
-from anonbench.engine.faces import Frame, Item, Published, crop_of, rows_of, sorted_out
+from anonbench.engine.faces import Frame, Item, Published, crop_of, in_batch
 from anonbench.engine.stages import Stage, stack, to_tensor
 from anonbench.engine.store import Row, Value
 from anonbench.errors import UserError
@@ -29,12 +29,12 @@ class Embed(Stage):
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
         """Rows with the embedding as `vector`."""
+        return in_batch(items, self._crop, self._embed)
+
+    def _embed(self, good: Sequence[Row]) -> list[Row]:
         import torch
 
-        good, rows = sorted_out(rows_of(items, self._crop))
-        if not good:
-            return rows
-        crops = to_tensor([row["crop"] for row in good])
+        crops, rows = to_tensor([row["crop"] for row in good]), []
         with torch.inference_mode():
             network = models.recogniser(self.judge, self.device)
             vectors = network.embed(crops.to(models.resolve_device(self.device)))
@@ -62,12 +62,12 @@ class Describe(Stage):
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
         """Rows with a column for each trait, and whether there is a face as `found`."""
+        return in_batch(items, self._crop, self._describe)
+
+    def _describe(self, good: Sequence[Row]) -> list[Row]:
         import torch
 
-        good, rows = sorted_out(rows_of(items, self._crop))
-        if not good:
-            return rows
-        crops = to_tensor([row["crop"] for row in good])
+        crops, rows = to_tensor([row["crop"] for row in good]), []
         with torch.inference_mode():
             network = models.describer(self.judge, self.device)
             told = network.describe(crops.to(models.resolve_device(self.device)))
@@ -102,12 +102,12 @@ class Compare(Stage):
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
         """Rows with the distance as `distance`."""
+        return in_batch(items, self._pair, self._compare)
+
+    def _compare(self, good: Sequence[Row]) -> list[Row]:
         import torch
 
-        good, rows = sorted_out(rows_of(items, self._pair))
-        if not good:
-            return rows
-        device = models.resolve_device(self.device)
+        device, rows = models.resolve_device(self.device), []
         first, second = (
             stack([row[name] for row in good]).to(device) for name in ("original", "other")
         )

@@ -24,8 +24,7 @@ from anonbench.engine.faces import (
     Presentation,
     Published,
     crop_of,
-    rows_of,
-    sorted_out,
+    in_batch,
     to_float,
 )
 from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
@@ -174,18 +173,18 @@ class HidePassword(Stage):
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
         """Rows with the bits as `bits`, packed eight to a byte."""
+        return in_batch(items, self._crop, self._hide)
+
+    def _hide(self, good: Sequence[Row]) -> list[Row]:
         import torch
 
-        good, rows = sorted_out(rows_of(items, self._crop))
-        if not good:
-            return rows
         crops = to_tensor([row["crop"] for row in good])
         with torch.inference_mode():
             method = models.hiding(self.method, self.device)
             hidden = method.hidden_bits(crops.to(models.resolve_device(self.device)))
         bits = checked_bits(self.method, hidden, len(good))
         packed = zip(good, pack(bits.bool()), strict=True)
-        return rows + [Row(row.id, {"bits": row_bits}) for row, row_bits in packed]
+        return [Row(row.id, {"bits": row_bits}) for row, row_bits in packed]
 
     def _crop(self, item: Item) -> dict[str, Value]:
         return {"crop": crop_of(self.images.load(item), item, self.method.template)}
