@@ -126,7 +126,8 @@ def test_a_method_is_measured_without_building_it(tmp_path) -> None:
         assert (seconds.n, spread.level) == (3, 0.5)
         assert "cpu" in spread.method
         assert f"{torch.get_num_threads()} threads" in spread.method
-        assert SCRATCH_MIB <= memory.value < SCRATCH_MIB + 64
+        # Resident memory also has what libraries take, and lacks pages that were free before.
+        assert 0.75 * SCRATCH_MIB < memory.value < 1.5 * SCRATCH_MIB
     np.savez(tmp_path / "scores.npz", **scores)
     stored = dict(np.load(tmp_path / "scores.npz", allow_pickle=False))
     assert bench.reduce(stored) == bench.reduce(scores)
