@@ -141,14 +141,9 @@ class Collected:
     def _crops(self, sample_id: str, gathered: Sequence[Gathered], items: Sequence[Item]) -> Crops:
         pairs = zip(gathered, items, strict=True)
         try:
-            return Crops(sample_id, tuple(self._crop(one.images, item) for one, item in pairs))
+            return Crops(sample_id, tuple(self.frame.crop(item, one.images) for one, item in pairs))
         except BadImage as error:
             return Crops(sample_id, failed=str(error))
-
-    def _crop(self, images: Originals | Published, item: Item) -> NDArray[np.float32]:
-        if isinstance(images, Originals):
-            return self.frame.original(item)
-        return self.frame.other(item, images)
 
     def bits(self) -> Bits:
         """The hidden bits of a method that hides some, for a protocol that needed them."""

@@ -104,6 +104,12 @@ class Frame:
         """The original's crop `[S, S, 3]` in `[0, 1]`."""
         return to_float(crop_of(self.originals.load(item), item, self.template))
 
+    def crop(self, item: Item, images: Originals | Published) -> NDArray[np.float32]:
+        """The crop of an item, whichever images it comes from."""
+        if isinstance(images, Originals):
+            return self.original(item)
+        return self.other(item, images)
+
     def other(self, item: Item, images: Published) -> NDArray[np.float32]:
         """The same of a published or recovered image."""
         if self.presentation == "crop":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonbench.cards import JudgeCard
 from anonbench.engine import models
 from anonbench.engine.channel import to_uint8
-from anonbench.engine.faces import Frame, Item, Published, crop_of, in_batch
+from anonbench.engine.faces import Frame, Item, Originals, Published, crop_of, in_batch
 from anonbench.engine.stages import Stage, stack, to_tensor
 from anonbench.engine.store import Row, Value
 from anonbench.errors import UserError
@@ -56,6 +56,7 @@ class Describe(Stage):
     """
 
     name = "traits"
+    images: Originals | Published
     frame: Frame = field(kw_only=True)
     judge: JudgeCard = field(kw_only=True)
     device: str = field(kw_only=True)
@@ -83,10 +84,7 @@ class Describe(Stage):
         if self.judge.template:
             crop = crop_of(self.images.load(item), item, self.judge.template)
             return {"crop": crop, "found": np.array(item.found)}
-        if isinstance(self.images, Published):
-            crop = to_uint8(self.frame.other(item, self.images))
-        else:
-            crop = crop_of(self.images.load(item), item, self.frame.template)
+        crop = to_uint8(self.frame.crop(item, self.images))
         return {"crop": crop, "found": np.array(True)}
 
 

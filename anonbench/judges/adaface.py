@@ -25,9 +25,7 @@ class AdaFace:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            self._net = imported(AdaFaceIR101(), card.weights[0], device)
+        self._net = imported(AdaFaceIR101, card.weights[0], device)
 
     def embed(self, crops: Tensor) -> Tensor:
         """Embeddings `[B, 512]`, differentiable in the crops `[B, 3, 112, 112]` in `[0, 1]`."""

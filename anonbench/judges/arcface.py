@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from anonbench.cards import JudgeCard
@@ -29,9 +28,7 @@ class ArcFaceR50:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            self._net = imported(IResNet(self.depth), card.weights[0], device)
+        self._net = imported(lambda: IResNet(self.depth), card.weights[0], device)
 
     def embed(self, crops: Tensor) -> Tensor:
         """Embeddings `[B, 512]`, differentiable in the crops `[B, 3, 112, 112]` in `[0, 1]`."""

@@ -1,6 +1,5 @@
 """Deep3DFaceRecon: shape and expression as coefficients of the Basel Face Model."""
 
-import torch
 from torch import Tensor
 
 from anonbench.cards import JudgeCard
@@ -25,9 +24,7 @@ class D3dfr:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            self._net = imported(d3dfr.D3dfr(), card.weights[0], device)
+        self._net = imported(d3dfr.D3dfr, card.weights[0], device)
 
     def describe(self, crops: Tensor) -> dict[str, Tensor]:
         """`shape` `[B, 80]` and `expression` `[B, 64]` of `[B, 3, 224, 224]` in `[0, 1]`."""

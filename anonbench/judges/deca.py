@@ -1,6 +1,5 @@
 """DECA: shape and expression as parameters of the face model FLAME."""
 
-import torch
 from torch import Tensor
 
 from anonbench.cards import JudgeCard
@@ -22,9 +21,7 @@ class Deca:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            self._net = imported(deca.Deca(), card.weights[0], device)
+        self._net = imported(deca.Deca, card.weights[0], device)
 
     def describe(self, crops: Tensor) -> dict[str, Tensor]:
         """`shape` `[B, 100]` and `expression` `[B, 50]` of `[B, 3, 224, 224]` in `[0, 1]`."""

@@ -1,6 +1,5 @@
 """The recognisers of FaceNet as facenet-pytorch publishes them."""
 
-import torch
 from torch import Tensor
 
 from anonbench.cards import JudgeCard
@@ -25,10 +24,7 @@ class FaceNet:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            net = InceptionResnetV1()
-            self._net = imported(net, card.weights[0], device, unused=("logits.*",))
+        self._net = imported(InceptionResnetV1, card.weights[0], device, unused=("logits.*",))
 
     def embed(self, crops: Tensor) -> Tensor:
         """Embeddings `[B, 512]`, differentiable in the crops `[B, 3, 160, 160]` in `[0, 1]`."""

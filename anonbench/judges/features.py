@@ -33,9 +33,7 @@ class InceptionFeatures:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            self._net = imported(InceptionFid(), card.weights[0], device)
+        self._net = imported(InceptionFid, card.weights[0], device)
 
     def describe(self, crops: Tensor) -> dict[str, Tensor]:
         """`features` `[B, 2048]`, at least 0, of crops `[B, 3, S, S]` in `[0, 1]`."""

@@ -1,6 +1,5 @@
 """Hopenet: the pose of a head, from its looks alone."""
 
-import torch
 from torch import Tensor
 
 from anonbench.cards import JudgeCard
@@ -26,9 +25,7 @@ class Hopenet:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self.card = card
-        # Weights created in inference mode could never take part in a gradient.
-        with torch.inference_mode(False):
-            self._net = imported(hopenet.Hopenet(), card.weights[0], device)
+        self._net = imported(hopenet.Hopenet, card.weights[0], device)
 
     def describe(self, crops: Tensor) -> dict[str, Tensor]:
         """`pose` `[B, 3]`: yaw, pitch and roll in degrees, of `[B, 3, 224, 224]` in `[0, 1]`."""

@@ -13,11 +13,11 @@ from anonbench.nets.state import load_state
 N = TypeVar("N", bound=nn.Module)
 
 
-def imported(net: N, artefact: str, device: str, unused: Sequence[str] = ()) -> N:
+def imported(build: Callable[[], N], artefact: str, device: str, unused: Sequence[str] = ()) -> N:
     """The network with an artefact's weights, for inference, on a device.
 
     Args:
-        net: The network, whose keys the artefact has.
+        build: Makes the network, whose keys the artefact has.
         artefact: Name in the catalogue of a safetensors file.
         device: Where PyTorch runs it.
         unused: Glob patterns of keys that the artefact has and the network has no use for.
@@ -27,8 +27,11 @@ def imported(net: N, artefact: str, device: str, unused: Sequence[str] = ()) -> 
         BadData: Its keys or shapes are not the network's.
     """
     file = weights.path(artefact)
-    load_state(net, load_file(file), source=str(file), unused=unused)
-    return net.to(device).to(memory_format=torch.channels_last).eval()
+    # Weights created in inference mode could never take part in a gradient.
+    with torch.inference_mode(False):
+        net = build()
+        load_state(net, load_file(file), source=str(file), unused=unused)
+        return net.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def with_mirrored(embed: Callable[[Tensor], Tensor], crops: Tensor, flip: bool) -> Tensor:
