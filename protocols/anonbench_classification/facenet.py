@@ -124,5 +124,5 @@ def _trained(judge: str) -> dict[str, torch.Tensor]:
             mend=f"Use --judge {' or '.join(known)}, or the setting start=scratch.",
         )
     artefact = registry.judges.card(judge).weights[0]
-    net = imported(InceptionResnetV1(), artefact, "cpu", unused=("logits.*",))
+    net = imported(InceptionResnetV1, artefact, "cpu", unused=("logits.*",))
     return dict(net.state_dict())
