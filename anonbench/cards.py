@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from anonbench.errors import BadConfig, MissingArtefact
+from anonbench.values import HiddenFormat
 
 ConfigValue = bool | int | float | str
 JudgeKind = Literal[
@@ -62,12 +63,17 @@ class Card(BaseModel):
 
 
 class CheckpointCard(BaseModel):
-    """What a method's card says where one of its checkpoints is chosen; see `MethodCard`."""
+    """What a method's card says where one of its checkpoints is chosen; see `MethodCard`.
+
+    Attributes:
+        hidden_format: As the method's where None.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     template: str
     hidden_bits: int = 0
+    hidden_format: HiddenFormat | None = None
     weights: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     white_box_judges: tuple[str, ...] = ()
@@ -84,8 +90,10 @@ class MethodCard(Card):
         reversible: Whether the method has `recover`.
         key: What the per-sample key means: nothing, a seed of public randomness, or a secret.
         hidden_bits: Number of bits hidden in an image, 0 for none.
-        hidden_format: What they stand for: nothing in particular, or float32 numbers of 32 bits
-            each, sign first (`anonbench.nets.float_bits`).
+        hidden_format: What they stand for.
+        remarks: What the method says about each image that it anonymizes (`Remarking`): names of
+            numbers, and what they mean. Their names are part of what published images are kept
+            under.
         needs_latent: Whether recovery needs more than the published image and the key.
         weights: Names of catalogue artefacts.
         files: Weights that come with the method, as `PACKAGE/FILE`.
@@ -104,7 +112,8 @@ class MethodCard(Card):
     reversible: bool = False
     key: Literal["none", "seed", "password"] = "none"
     hidden_bits: int = 0
-    hidden_format: Literal["bits", "float32"] = "bits"
+    hidden_format: HiddenFormat = "bits"
+    remarks: dict[str, str] = Field(default_factory=dict)
     needs_latent: bool = False
     weights: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -122,7 +131,8 @@ class MethodCard(Card):
         """
         card = super().configured(config)
         if self.checkpoints:
-            card = card.model_copy(update=dict(self._checkpoint(config.get("checkpoint"))))
+            said = self._checkpoint(config.get("checkpoint"))
+            card = card.model_copy(update={k: v for k, v in said if v is not None})
         replaced = {n for key, names in self.file_config.items() if config[key] for n in names}
         kept = {
             field: tuple(name for name in getattr(card, field) if name not in replaced)

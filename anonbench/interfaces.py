@@ -68,6 +68,21 @@ class ReversibleMethod(Method, Protocol):
 
 
 @runtime_checkable
+class Remarking(Method, Protocol):
+    """A method that has something to say about each image, as `MethodCard.remarks` lists it."""
+
+    def anonymize_with_remarks(
+        self, faces: Tensor, keys: Sequence[bytes]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """What `anonymize` returns, and for each name in the card one finite number per image.
+
+        Returns:
+            `[B, 3, H, W]` float32 in `[0, 1]`, and per name a tensor `[B]` of any type.
+        """
+        ...
+
+
+@runtime_checkable
 class HidesPassword(Protocol):
     """A method that hides bits in the image it publishes."""
 
@@ -77,6 +92,19 @@ class HidesPassword(Protocol):
 
     def extract_bits(self, published: Tensor) -> Tensor:
         """The `[B, hidden_bits]` logits read from published images; positive means 1."""
+        ...
+
+
+@runtime_checkable
+class DecodesPassword(HidesPassword, Protocol):
+    """A method whose hidden bits stand for n numbers by a code of its own, a learned one."""
+
+    def hidden_numbers(self, faces: Tensor) -> Tensor:
+        """The `[B, n]` float32 numbers that the code makes bits of for these crops."""
+        ...
+
+    def decode_bits(self, bits: Tensor) -> Tensor:
+        """The `[B, n]` float32 numbers that any bits `[B, hidden_bits]` bool stand for."""
         ...
 
 

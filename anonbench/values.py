@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 Source = Literal["original", "reference", "published", "recovered"]
 
+HiddenFormat = Literal["bits", "float32", "learned"]
+"""What hidden bits stand for: nothing in particular, float32 numbers of 32 bits each, sign first
+(`anonbench.nets.float_bits`), or numbers by a code of the method's (`DecodesPassword`)."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -148,6 +152,22 @@ class Traits:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """The numbers that hidden bits stand for by a method's own code, each `[N, n]` float32.
+
+    Attributes:
+        hidden: Those of which the code made the bits.
+        embedded: What the code makes of the embedded bits: no bit is wrong, so all that differs
+            is the code's own error.
+        read: What it makes of the bits that were read, which need not be finite.
+    """
+
+    hidden: NDArray[np.float32]
+    embedded: NDArray[np.float32]
+    read: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Bits:
     """Hidden bits: those that were embedded, and those that were read from published images.
 
@@ -158,14 +178,16 @@ class Bits:
         count: Bits per image.
         format: What they stand for, as in the method's card.
         failed: Reason per sample id that has none.
+        numbers: The numbers that they stand for, of the format `learned`.
     """
 
     ids: tuple[str, ...]
     embedded: NDArray[np.uint8]
     read: NDArray[np.uint8]
     count: int
-    format: Literal["bits", "float32"]
+    format: HiddenFormat
     failed: Mapping[str, str]
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True)
