@@ -26,8 +26,10 @@ from anonbench.nets.stylegan2 import (
     SLOPE,
     Activation,
     Decoder,
+    EqualConv,
     EqualLinear,
     Noise,
+    NoiseStrength,
     Sizes,
     channels_last,
     pixel_norm,
@@ -40,6 +42,7 @@ _NORM_EPSILON = 1e-5
 _SMALL_MAP = 32 * 32  # pixels, up to which PyTorch's group normalisation is slow
 
 Extractor = Literal["plain", "branched"]
+Editing = Literal["modulated", "adain"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Architecture:
         extractor: The password extractor's layers: `branched` blocks between the first and the
             last, as in the authors' code, or `plain` convolutions.
         extractor_width: Its channels.
+        editing: How a style acts behind the fusion: on the weights of StyleGAN2's convolution
+            (`modulated`), or by AdaIN before a plain one, as Eq. 8 of DR-DPGAN has it.
 
     Raises:
         BadConfig: The password does not have one bit per 2x2 pixels, which is what the extractor
@@ -80,6 +85,7 @@ class Architecture:
     fusion: bool = True
     extractor: Extractor = "branched"
     extractor_width: int = 128
+    editing: Editing = "modulated"
 
     def __post_init__(self) -> None:
         image, latents = self.sizes.image, self.sizes.latents
@@ -227,6 +233,36 @@ class PasswordInjector(nn.Module):
         return y * (self.weight * GAIN).to(y.dtype)
 
 
+class AdainConv(nn.Module):
+    """AdaIN by a style, 3x3 convolution, noise, bias, leaky ReLU.
+
+    Source: Lin et al., "DR-DPGAN" (2025), Eq. 8; AdaIN as in Karras et al., "A Style-Based
+    Generator Architecture for Generative Adversarial Networks" (2019).
+
+    Args:
+        channels: Of input and output.
+        style: Length of the style code.
+    """
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.scale = EqualLinear(style, channels, bias=1.0)
+        self.shift = EqualLinear(style, channels)
+        self.conv = EqualConv(channels, channels, 3)
+        self.noise = NoiseStrength()
+        self.activate = Activation(channels)
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        """`[B, C, H, W]`, styles `[B, style]`, noise `[B or 1, 1, H, W]` to maps."""
+        scale, shift = (
+            layer(w).to(x.dtype)[:, :, None, None] for layer in (self.scale, self.shift)
+        )
+        y = self.conv(_normalised(x.clone()) * scale + shift)
+        offset = None if noise is None else noise * self.noise.weight
+        activated: Tensor = self.activate(y, None, offset)
+        return activated
+
+
 class FusionDecoder(Decoder):
     """StyleGAN2 decoder that blends in the features of a face and hides a password.
 
@@ -238,6 +274,9 @@ class FusionDecoder(Decoder):
         sizes = architecture.sizes
         super().__init__(sizes)
         self.architecture = architecture
+        if architecture.editing == "adain":
+            for level, resolution in enumerate(sizes.resolutions[1:]):
+                self.convs[2 * level + 1] = AdainConv(sizes.channels(resolution), sizes.style)
         if architecture.fusion:
             self.pyramid = FaceEncoder(sizes, norm=architecture.encoder_norm)
         masks, injectors = [], []
@@ -406,3 +445,20 @@ class PasswordExtractor(nn.Module):
         x = self.body(_leaky(self.conv1x1_input(channels_last(images))))
         logits: Tensor = self.conv1x1_output(x)
         return logits.reshape(len(images), -1, WIDTH)
+
+
+class FusionNetworks(nn.Module):
+    """What all methods of this kind train; the names are those of G²Face's checkpoint.
+
+    Args:
+        architecture: Sizes; the default is the published 256-pixel network.
+    """
+
+    def __init__(self, architecture: Architecture | None = None) -> None:
+        super().__init__()
+        self.architecture = architecture or Architecture()
+        self.anonymous_net = FusionDecoder(self.architecture)
+        self.style_mlp = StyleMappers(self.architecture)
+        self.hiding_extractor = PasswordExtractor(
+            self.architecture.extractor, self.architecture.extractor_width
+        )

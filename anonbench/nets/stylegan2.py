@@ -314,7 +314,9 @@ class ModulatedConv(nn.Module):
         return self.blur(convolve_up(x, kernel)), self.demodulation(scales)
 
 
-class _NoiseStrength(nn.Module):
+class NoiseStrength(nn.Module):
+    """How strongly noise joins the maps; zero in a new network."""
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
@@ -326,7 +328,7 @@ class StyledConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, style: int, *, up: bool = False) -> None:
         super().__init__()
         self.conv = ModulatedConv(inputs, outputs, 3, style, up=up)
-        self.noise = _NoiseStrength()
+        self.noise = NoiseStrength()
         self.activate = Activation(outputs)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:

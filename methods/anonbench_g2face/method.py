@@ -1,15 +1,13 @@
 """G²Face as a method of the suite: anonymize, recover, and the bits between them."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from anonbench.cards import ConfigValue, MethodCard
-from anonbench.data.align import template
-from anonbench.errors import BadConfig, BadData
+from anonbench.cards import MethodCard
+from anonbench.generative.models import drawn_bits, key_stream, one_of
 from anonbench.nets.float_bits import (
     WIDTH,
     Guard,
@@ -17,7 +15,6 @@ from anonbench.nets.float_bits import (
     floats_to_bits,
     logits_to_bits,
 )
-from anonbench.nets.stylegan2 import draw_noise
 from anonbench.values import Part
 from anonbench_g2face.checkpoints import load_model, require_preset
 from anonbench_g2face.inventory import inventory
@@ -45,11 +42,11 @@ class G2Face:
     def __init__(self, card: MethodCard, device: str) -> None:
         self.card = card
         config = card.config
-        self._guard = _choice(config, "guard", get_args(Guard))
-        self._noise = _choice(config, "noise", ("key", "fresh"))
+        self._guard = one_of(card, "guard", get_args(Guard))
+        self._noise = one_of(card, "noise", ("key", "fresh"))
         self._model = load_model(str(config["checkpoint"]), str(config["bundle"]), device)
         self._architecture = self._model.networks.architecture
-        self._require_card_fits()
+        self._model.require_fit(card, self._architecture.bits)
         if config["preset"] != "checkpoint":
             require_preset(self._architecture, str(config["preset"]))
 
@@ -73,10 +70,10 @@ class G2Face:
         Returns:
             `[B, 3, S, S]` in `[0, 1]`, with `hidden_bits(faces)` in it.
         """
-        images = self._signed(faces)
-        bits = floats_to_bits(self._embed(images))
+        images = self._model.signed(faces)
+        bits = floats_to_bits(self._model.embed(images))
         z = torch.stack(
-            [torch.randn(self._architecture.identity, generator=_stream(k, "z")) for k in keys]
+            [torch.randn(self._architecture.identity, generator=key_stream(k, "z")) for k in keys]
         )
         dummy = self._model.networks.map_2_id(z.to(images.device))
         return self._render(images, dummy, bits, keys)
@@ -94,85 +91,29 @@ class G2Face:
             `[B, 3, S, S]` in `[0, 1]`. With the guard `raw`, a crop whose bits say infinity or
             NaN comes out grey: nothing was recovered.
         """
-        images = self._signed(published)
-        bits = logits_to_bits(self._extract(images))
+        images = self._model.signed(published)
+        bits = logits_to_bits(self._model.extract(images))
         identity = bits_to_floats(bits, self._guard)
-        shape = (self._architecture.identity, WIDTH)
-        placeholder = torch.stack(
-            [torch.randint(2, shape, generator=_stream(k, "placeholder")).bool() for k in keys]
-        )
+        placeholder = drawn_bits(keys, (self._architecture.identity, WIDTH))
         restored = self._render(images, identity, placeholder.to(images.device), keys)
         return restored.nan_to_num(nan=0.5) if self._guard == "raw" else restored
 
     @torch.no_grad()
     def hidden_bits(self, faces: Tensor) -> Tensor:
         """The bits `[B, 32 n]` of the faces' identities, `n` floats each; float32, sign first."""
-        return floats_to_bits(self._embed(self._signed(faces))).flatten(1)
+        return floats_to_bits(self._model.embed(self._model.signed(faces))).flatten(1)
 
     @torch.no_grad()
     def extract_bits(self, published: Tensor) -> Tensor:
         """The logits `[B, 32 n]` read from published pixels."""
-        return self._extract(self._signed(published)).flatten(1)
-
-    # One image at a time: in another batch a convolution may round differently. That would be
-    # another last bit, and it is bits that are hidden, read and compared.
-    def _embed(self, images: Tensor) -> Tensor:
-        return torch.cat([self._model.identity.embed(image[None]) for image in images])
-
-    def _extract(self, images: Tensor) -> Tensor:
-        extractor = self._model.networks.hiding_extractor
-        return torch.cat([extractor(image[None]) for image in images])
+        return self._model.extract(self._model.signed(published)).flatten(1)
 
     def _render(
         self, images: Tensor, identity: Tensor, bits: Tensor, keys: Sequence[bytes]
     ) -> Tensor:
         """Images `[B, 3, S, S]` in `[-1, 1]` under an identity, in `[0, 1]`."""
-        model, networks = self._model, self._model.networks
-        wplus = networks.style_mlp(identity, model.geometry.coefficients(images))
-        noise = [maps.to(images.device) for maps in self._draw_noise(keys)]
-        drawn = model.render(identity, images) if model.render else None
-        output: Tensor = networks.anonymous_net(images, wplus, bits, noise, drawn)
-        return ((output.float() + 1) / 2).clamp(0, 1)
-
-    def _draw_noise(self, keys: Sequence[bytes]) -> list[Tensor]:
-        generators = [_stream(key, "noise") for key in keys]
+        generators = [key_stream(key, "noise") for key in keys]
         if self._noise == "fresh":
             for generator in generators:
                 generator.seed()
-        return draw_noise(self._architecture.sizes, generators)
-
-    def _signed(self, images: Tensor) -> Tensor:
-        """Crops in `[0, 1]` as networks take them: in `[-1, 1]`, in the authors' two steps."""
-        side = self._architecture.sizes.image
-        if images.shape[1:] != (3, side, side):
-            raise BadData(
-                f"This checkpoint of G²Face takes RGB crops of {side} x {side} pixels, not "
-                f"{' x '.join(map(str, images.shape[1:]))}.",
-                mend=f"Align faces to the template '{self.card.template}'.",
-            )
-        return ((images - 0.5) / 0.5).contiguous()  # memory order decides last bits, too
-
-    def _require_card_fits(self) -> None:
-        found = self._architecture.sizes.image, self._architecture.bits
-        wanted = template(self.card.template).size, self.card.hidden_bits
-        if found != wanted:
-            raise BadConfig(
-                f"The weights of G²Face are for {found[0]} pixels and {found[1]} bits, the "
-                f"checkpoint '{self.card.config['checkpoint']}' for {wanted[0]} and {wanted[1]}.",
-                mend="Choose the checkpoint whose size they were trained for.",
-            )
-
-
-def _stream(key: bytes, purpose: str) -> torch.Generator:
-    """A generator on the CPU for one use of a key; uses do not share numbers."""
-    digest = hashlib.sha256(purpose.encode() + b"\0" + key).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
-
-
-def _choice(config: Mapping[str, ConfigValue], name: str, choices: tuple[Any, ...]) -> Any:
-    if config[name] not in choices:
-        raise BadConfig(
-            f"g2face:{name} must be {' or '.join(choices)}, not '{config[name]}'.",
-            mend=f"Write g2face:{name}={choices[0]}",
-        )
-    return config[name]
+        return self._model.synthesize(images, identity, bits, generators)

@@ -6,26 +6,12 @@ what other methods share with G²Face (`anonbench.nets.fusion`).
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from anonbench.errors import BadData
-from anonbench.nets.fusion import Architecture, FusionDecoder, PasswordExtractor, StyleMappers
+from anonbench.nets.fusion import Architecture, FusionNetworks
 from anonbench.nets.state import load_state
-from anonbench.nets.stylegan2 import SLOPE, Discriminator
-
-# Among the 257 coefficients of D3DFR: 80 of shape and 64 of expression; three angles.
-_SHAPE_AND_EXPRESSION, _ANGLES = slice(0, 144), slice(224, 227)
-
-
-def geometry_of(coefficients: Tensor) -> Tensor:
-    """The coefficients `[B, 147]` that steer the decoder: shape, expression, pose (Eq. 2).
-
-    Args:
-        coefficients: `[B, 257]`, as D3DFR's network gives them.
-    """
-    return torch.cat([coefficients[:, _SHAPE_AND_EXPRESSION], coefficients[:, _ANGLES]], dim=1)
+from anonbench.nets.stylegan2 import SLOPE
 
 
 class DummyIdentity(nn.Module):
@@ -51,22 +37,16 @@ class DummyIdentity(nn.Module):
         return embeddings
 
 
-class G2FaceNetworks(nn.Module):
-    """All that the authors' `G2Face.pth` holds; the attributes are its four entries.
+class G2FaceNetworks(FusionNetworks):
+    """All that the authors' `G2Face.pth` holds; the children are its four entries.
 
     Args:
         architecture: Sizes; the default is the published 256-pixel network.
     """
 
     def __init__(self, architecture: Architecture | None = None) -> None:
-        super().__init__()
-        self.architecture = architecture or Architecture()
-        self.anonymous_net = FusionDecoder(self.architecture)
+        super().__init__(architecture)
         self.map_2_id = DummyIdentity(self.architecture.identity)
-        self.style_mlp = StyleMappers(self.architecture)
-        self.hiding_extractor = PasswordExtractor(
-            self.architecture.extractor, self.architecture.extractor_width
-        )
 
     def load(self, checkpoint: Mapping[str, Mapping[str, Tensor]], *, source: str) -> None:
         """Load a checkpoint, key for key; entries of training (optimizers ...) are left aside.
@@ -84,17 +64,3 @@ class G2FaceNetworks(nn.Module):
             raise BadData(f"{source} lacks the entries {', '.join(missing)} of G²Face.")
         for name, network in networks.items():
             load_state(network, checkpoint[name], source=f"Entry '{name}' of {source}")
-
-
-def recogniser_input(images: Tensor) -> Tensor:
-    """What G²Face shows its recogniser: the whole 256-pixel crop at 112 pixels, nearest neighbour.
-
-    Args:
-        images: `[B, 3, 256, 256]` in `[-1, 1]`. No five-point warp follows, unlike for ArcFace.
-    """
-    return functional.interpolate(images, (112, 112), mode="nearest")
-
-
-def discriminator(architecture: Architecture) -> Discriminator:
-    """The discriminator of the training (entry `discriminator` of training checkpoints)."""
-    return Discriminator(architecture.sizes)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anonbench.generative.priors import geometry_of
 from anonbench.nets.float_bits import (
     bits_to_floats,
     floats_to_bits,
@@ -11,8 +12,9 @@ from anonbench.nets.float_bits import (
     suppress_implausible,
 )
 from anonbench.nets.state import load_state
+from anonbench.nets.stylegan2 import Discriminator, Sizes
 from anonbench.testing.parity import Inputs, Outputs, States, signed
-from anonbench_g2face.networks import G2FaceNetworks, discriminator, geometry_of
+from anonbench_g2face.networks import G2FaceNetworks
 
 # What the authors' converter can encode: exponents (powers of two) from -104 to 8.
 _LEAST_EXPONENT, _MOST_EXPONENT = -104, 8
@@ -67,7 +69,7 @@ def _chain(nets: G2FaceNetworks, inputs: Inputs) -> Outputs:
 
 
 def _discriminator(states: States, inputs: Inputs) -> Outputs:
-    net = discriminator(G2FaceNetworks().architecture).eval()
+    net = Discriminator(Sizes()).eval()
     load_state(net, states["discriminator"])
     images = signed(inputs["discriminator_images"])
     return {

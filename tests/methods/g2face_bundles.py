@@ -6,12 +6,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from anonbench.generative.appearance import AppearancePrior
+from anonbench.generative.demo_priors import DemoIdentity, LandmarkPrior
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.stylegan2 import Sizes
-from anonbench_g2face.appearance import AppearancePrior
-from anonbench_g2face.checkpoints import bundle
+from anonbench_g2face.checkpoints import BUNDLES
 from anonbench_g2face.config import CODE, Variant
-from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
 from anonbench_g2face.networks import G2FaceNetworks
 
 COEFFICIENTS = 8
@@ -58,5 +58,5 @@ def write_bundle(path: Path, architecture: Architecture | None = None, seed: int
         ):
             nn.init.normal_(values, std=spread)
         fitted = {"identity": DemoIdentity(), "geometry": geometry, "appearance": appearance}
-        save_file(bundle(networks, fitted), path)
+        save_file(BUNDLES.pack(networks, fitted), path)
     return path

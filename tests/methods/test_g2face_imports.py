@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from anonbench import registry, weights
 from anonbench.cli.app import app
 from anonbench.errors import BadData, MissingArtefact
+from anonbench.generative.models import Model
 from anonbench.nets.float_bits import floats_to_bits
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
@@ -23,7 +24,7 @@ from anonbench.testing.fixtures import Fixture, read_fixture
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.testing.parity import FilledStates, signed
 from anonbench.values import sample_key
-from anonbench_g2face.checkpoints import Model, load_model
+from anonbench_g2face.checkpoints import load_model
 from anonbench_g2face.method import G2Face
 
 Error = Callable[[str, str, Tensor], float]

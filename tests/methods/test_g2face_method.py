@@ -20,7 +20,7 @@ from anonbench.testing.inputs import synthetic_faces
 from anonbench.values import sample_key
 from anonbench.weights import files
 from anonbench_g2face.ablations import ABLATIONS
-from anonbench_g2face.checkpoints import bundle as bundle_of
+from anonbench_g2face.checkpoints import BUNDLES
 from anonbench_g2face.config import CODE, PAPER
 from anonbench_g2face.method import G2Face
 
@@ -213,7 +213,7 @@ def test_half_precision_changes_little(method: G2Face, faces: Tensor, tmp_path: 
     path = tmp_path / "half.safetensors"
     fitted = {"identity": model.identity, "geometry": model.geometry}
     appearance = {"appearance": model.render.appearance}
-    save_file(bundle_of(model.networks, fitted | appearance, half=True), path)
+    save_file(BUNDLES.pack(model.networks, fitted | appearance, half=True), path)
     halved = build(path)
     difference = halved.anonymize(faces, KEYS) - method.anonymize(faces, KEYS)
     assert 0 < difference.abs().mean() < 0.02

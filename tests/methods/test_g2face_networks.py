@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from anonbench.errors import BadData
+from anonbench.generative.priors import geometry_of, recogniser_input
 from anonbench.nets.float_bits import bits_to_floats, logits_to_bits
 from anonbench.nets.fusion import Architecture
 from anonbench.nets.state import load_state
-from anonbench.nets.stylegan2 import Sizes
+from anonbench.nets.stylegan2 import Discriminator, Sizes
 from anonbench.testing.fixtures import Fixture, read_fixture
 from anonbench.testing.parity import FilledStates, signed
-from anonbench_g2face.networks import G2FaceNetworks, discriminator, geometry_of, recogniser_input
+from anonbench_g2face.networks import G2FaceNetworks
 
 SMALL = Architecture(
     Sizes(image=16, style=8, channel_base=64, channel_max=12), identity=2, rows=(2, 2, 2)
@@ -83,7 +84,7 @@ def test_extractor_reads_the_same_identity(nets, fixture) -> None:
 
 @torch.no_grad()
 def test_discriminator_computes_the_same(fixture, given, error) -> None:
-    net = discriminator(Architecture()).eval()
+    net = Discriminator(Architecture().sizes).eval()
     load_state(net, FilledStates(fixture.layout)["discriminator"])
     images = signed(given["discriminator_images"][:2])
     assert error("discriminator_logits_pair", net(images)) < 1

@@ -3,9 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
+from anonbench.generative.settings import at
 from anonbench.training.settings import load_config
 from anonbench_g2face.config import CODE, PAPER, Variant
-from anonbench_g2face.settings import Settings, Weights, at
+from anonbench_g2face.settings import Settings, Weights
 
 
 def test_a_schedule_is_linear_between_its_points() -> None:

@@ -1,34 +1,36 @@
 """The training step of G²Face: what each reading of the article changes, seen from outside."""
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from g2face_world import (
+from g2face_world import toy_settings, toy_training
+from generative_world import (
     COUNT,
     Calls,
     DrawingPriors,
     FittedPriors,
+    ToyPriors,
+    random_lpips,
     toy_batch,
     toy_crops,
-    toy_settings,
-    toy_training,
 )
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from anonbench.errors import MissingArtefact
+from anonbench.generative.demo_losses import enlarged, parted_l1
+from anonbench.generative.swaps import face_regions
 from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
 from anonbench.nets.lpips import Lpips
 from anonbench.training.loop import MODEL, Loop
 from anonbench.training.settings import Config, Data, Run
-from anonbench_g2face.checkpoints import read_bundle
-from anonbench_g2face.demo_losses import enlarged, parted_l1
-from anonbench_g2face.swaps import face_regions
+from anonbench_g2face.checkpoints import BUNDLES
+from anonbench_g2face.settings import Settings
 from anonbench_g2face.training import G2FaceTraining
 
 
@@ -40,16 +42,6 @@ def _small_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@cache
-def random_lpips(net: Literal["alex", "vgg"]) -> Lpips:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        lpips = Lpips(net)
-    for head in lpips.heads:
-        head.weight.abs_()
-    return lpips
 
 
 def parameters_of(module: torch.nn.Module) -> list[Tensor]:
@@ -246,7 +238,7 @@ def test_the_export_is_a_bundle(tmp_path: Path) -> None:
     training = toy_training(toy_settings(), FittedPriors())
     training.step(toy_batch(), 0)
     save_file(dict(training.export()), tmp_path / "model.safetensors")
-    networks, states = read_bundle(tmp_path / "model.safetensors")
+    networks, states = BUNDLES.read(tmp_path / "model.safetensors")
     assert networks.architecture == training.networks.architecture
     own = training.networks.state_dict()
     assert all(torch.equal(value, own[key]) for key, value in networks.state_dict().items())
@@ -305,3 +297,19 @@ def test_donors_are_the_nearest_others() -> None:
         torch.from_numpy(crops.images[nearest]).permute(0, 3, 1, 2).float(),
         atol=1e-3,
     )
+
+
+def test_all_missing_official_weights_are_named(anonbench_home: Path) -> None:
+    settings = Settings.model_validate({"variant": "paper"})
+    with pytest.raises(MissingArtefact) as caught:
+        G2FaceTraining(settings, Accelerator(cpu=True), toy_crops())
+    text = f"{caught.value.what} {caught.value.mend}"
+    for file in ("ms1mv3_arcface_r50.pth", "epoch_20.pth", "BFM_model_front.mat"):
+        assert file in text
+    assert "anonbench weights import bfm09-front" in text
+
+
+def test_the_generative_prior_needs_its_weights(anonbench_home: Path) -> None:
+    settings = toy_settings(variant={"generative_prior": True})
+    with pytest.raises(MissingArtefact, match=r"550000\.pt"):
+        G2FaceTraining(settings, Accelerator(cpu=True), toy_crops(), ToyPriors())

@@ -4,23 +4,23 @@ Randomness is torch's; progress is logged.
 """
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from anonbench.data.align import template
 from anonbench.engine import models
 from anonbench.errors import BadData
+from anonbench.generative.appearance import AppearancePrior
+from anonbench.generative.demo_priors import DemoIdentity, LandmarkPrior
+from anonbench.generative.views import signed, slight_similarities
 from anonbench.nets.dlib_resnet import SIZE
 from anonbench.registry import judges
 from anonbench.training.crops import DETECTOR, Crops
 from anonbench.training.warps import carry, warp
-from anonbench_g2face.appearance import AppearancePrior
-from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
-from anonbench_g2face.networks import DummyIdentity
-from anonbench_g2face.views import signed, slight_similarities
 
 _ALIGNED = 300  # crops from which the alignment is taken
 _DRAWN = 4000  # crops from which the appearance is taken
@@ -35,18 +35,21 @@ def fit_identity(identity: DemoIdentity, crops: Crops) -> Tensor:
         BadData: dlib finds no face in the crops that were drawn for the alignment.
     """
     identity.chip.copy_(_chip(crops))
-    device, starts = identity.mean.device, range(0, len(crops.images), _BATCH)
-    raw = []
-    for start in starts:
-        images = signed(crops.images[start : start + _BATCH]).to(device)
-        with torch.no_grad():
-            raw.append(identity.raw(images))
-        if start % (_BATCH * 20) == 0:
-            _LOG.info("embedding crop %d of %d", start, len(crops.images))
-    embeddings = torch.cat(raw)
+    embeddings = embed_all(crops, identity.raw, identity.mean.device)
     identity.mean.copy_(embeddings.mean(dim=0))
     identity.deviation.copy_(embeddings.std(dim=0))
     return (embeddings - identity.mean) / identity.deviation
+
+
+@torch.no_grad()
+def embed_all(crops: Crops, embed: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
+    """Embeddings `[N, n]` of all crops by a function of images `[B, 3, S, S]` in `[-1, 1]`."""
+    embeddings = []
+    for start in range(0, len(crops.images), _BATCH):
+        embeddings.append(embed(signed(crops.images[start : start + _BATCH]).to(device)))
+        if start % (_BATCH * 20) == 0:
+            _LOG.info("embedding crop %d of %d", start, len(crops.images))
+    return torch.cat(embeddings)
 
 
 def _chip(crops: Crops) -> Tensor:
@@ -108,15 +111,29 @@ def fit_appearance(prior: AppearancePrior, crops: Crops, identities: Tensor) -> 
     )
 
 
-def fit_dummy(dummy: DummyIdentity, embeddings: Tensor, steps: int = 300, batch: int = 256) -> None:
-    """Teach `f_dummy` to draw identities like the crops' own, by the energy distance of batches.
+def fit_dummy(
+    dummy: nn.Module,
+    embeddings: Tensor,
+    steps: int = 300,
+    batch: int = 256,
+    noise: int | None = None,
+) -> None:
+    """Teach a network to draw identities like the crops' own, by the energy distance of batches.
 
     Source: Székely and Rizzo, "Energy statistics" (2013).
+
+    Args:
+        dummy: Makes identities `[B, n]` of noise.
+        embeddings: `[N, n]`, what they shall be like.
+        steps: Of Adam.
+        batch: Identities in each.
+        noise: Length of the noise from N(0, 1); n if None.
     """
     optimizer = torch.optim.Adam(dummy.parameters(), lr=1e-3)
+    length = noise or embeddings.shape[1]
     for step in range(steps):
         real = embeddings[torch.randint(len(embeddings), (batch,))]
-        loss = energy_distance(dummy(torch.randn(real.shape).to(real)), real)
+        loss = energy_distance(dummy(torch.randn(batch, length).to(real)), real)
         _descend(optimizer, loss)
         if step % 100 == 0:
             _LOG.info("identities, step %d of %d: %.4f apart", step, steps, float(loss.detach()))

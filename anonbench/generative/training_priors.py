@@ -1,7 +1,7 @@
 """The priors as training uses them: embeddings, coefficients, a loss on geometry, a decoder.
 
-Unlike in `anonbench_g2face.priors`, where coefficients are those that steer the decoder, here they
-are all that the geometry loss decodes.
+Unlike in `anonbench.generative.priors`, where coefficients are those that steer the decoder, here
+they are all that a geometry loss decodes.
 """
 
 from abc import ABC, abstractmethod
@@ -13,20 +13,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anonbench import weights
-from anonbench.nets import dlib_resnet, iresnet
+from anonbench.generative.appearance import AppearancePrior
+from anonbench.generative.demo_fit import fit_appearance, fit_identity, fit_landmarks
+from anonbench.generative.demo_priors import DemoIdentity, LandmarkPrior
+from anonbench.generative.mesh import MeshGeometry, landmark_loss
+from anonbench.generative.priors import ArcFaceIdentity, D3dfrGeometry, Morphology, geometry_of
+from anonbench.generative.settings import TrainingSettings
+from anonbench.nets import d3dfr, dlib_resnet, iresnet
 from anonbench.nets.bfm import load_face_model
-from anonbench.nets.fusion import Architecture, FusionDecoder
+from anonbench.nets.fusion import FusionDecoder
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Decoder
 from anonbench.training.crops import Crops
 from anonbench.training.losses import Reduction
-from anonbench_g2face.appearance import AppearancePrior
-from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
-from anonbench_g2face.demo_fit import fit_appearance, fit_dummy, fit_identity, fit_landmarks
-from anonbench_g2face.geometry import MeshGeometry, landmark_loss
-from anonbench_g2face.networks import G2FaceNetworks, geometry_of
-from anonbench_g2face.priors import ArcFaceIdentity, D3dfrGeometry
-from anonbench_g2face.settings import Settings
 
 
 class Priors(nn.Module, ABC):
@@ -53,8 +52,13 @@ class Priors(nn.Module, ABC):
         """Whether it has been fitted."""
         return True
 
-    def prepare(self, networks: G2FaceNetworks, crops: Crops) -> None:
-        """Fit what is to be fitted, by torch's generator; called before the first step."""
+    def prepare(self, crops: Crops) -> Tensor | None:
+        """Fit what is to be fitted, by torch's generator; called before the first step.
+
+        Returns:
+            The embeddings `[N, identity_size]` of all crops, where there was a need for them.
+        """
+        return None
 
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
@@ -90,28 +94,29 @@ class OfficialPriors(Priors):
     """
 
     identity_size = iresnet.DIM
-    geometry_size = Architecture.geometry
 
     def __init__(
         self, identity: ArcFaceIdentity, geometry: D3dfrGeometry, mesh: MeshGeometry
     ) -> None:
         super().__init__()
         self.identity, self.geometry, self.mesh = identity, geometry, mesh
+        self.geometry_size = self.steering(torch.zeros(1, d3dfr.DIM)).shape[1]
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, reduction: Reduction) -> Self:
+    def load(cls, reduction: Reduction, morphology: Morphology = "shape+expression") -> Self:
         """Load all three from the catalogue.
 
         Args:
-            reduction: Of the norms in Eqs. 17 and 19.
+            reduction: Of the norms in Eqs. 17 and 19 of G²Face.
+            morphology: Which coefficients steer the decoder beside the pose.
 
         Raises:
             MissingArtefact: Some are not on this machine; it names all of them.
         """
         weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", "bfm09-front"])
         mesh = MeshGeometry(load_face_model(weights.path("bfm09-front")), reduction)
-        return cls(ArcFaceIdentity.load(), D3dfrGeometry.load(), mesh)
+        return cls(ArcFaceIdentity.load(), D3dfrGeometry.load(morphology), mesh)
 
     def embed(self, images: Tensor) -> Tensor:
         """ArcFace's embeddings `[B, 512]`, not normalised."""
@@ -122,8 +127,8 @@ class OfficialPriors(Priors):
         return self.geometry.all_coefficients(images)
 
     def steering(self, coefficients: Tensor) -> Tensor:
-        """Shape, expression and pose."""
-        return geometry_of(coefficients)
+        """Shape (unless left out), expression and pose."""
+        return geometry_of(coefficients, self.geometry.morphology)
 
     def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
         """Eq. 20."""
@@ -160,14 +165,14 @@ class DemoPriors(Priors):
         """Whether they have been fitted; a checkpoint remembers."""
         return bool(self.fitted)
 
-    def prepare(self, networks: G2FaceNetworks, crops: Crops) -> None:
-        """Fit all to the crops, and the dummy identities to the crops' identities."""
+    def prepare(self, crops: Crops) -> Tensor:
+        """Fit all to the crops; return their embeddings."""
         embeddings = fit_identity(self.identity, crops)
         fit_appearance(self.appearance, crops, embeddings)
-        fit_dummy(networks.map_2_id, embeddings)
         fit_landmarks(self.geometry.requires_grad_(), crops, self._steps)
         self.requires_grad_(False)
         self.fitted.fill_(True)
+        return embeddings
 
     def embed(self, images: Tensor) -> Tensor:
         """Standardised embeddings `[B, 128]`."""
@@ -192,14 +197,18 @@ class DemoPriors(Priors):
         return landmark_loss(there, here, "sum")
 
 
-def load_priors(settings: Settings) -> Priors:
-    """The priors that the settings name.
+def load_priors(
+    settings: TrainingSettings,
+    reduction: Reduction = "sum",
+    morphology: Morphology = "shape+expression",
+) -> Priors:
+    """The priors that the settings name; the other arguments are for the official ones.
 
     Raises:
         MissingArtefact: Their weights are not on this machine.
     """
     if settings.priors == "official":
-        return OfficialPriors.load(settings.variant.reduction)
+        return OfficialPriors.load(reduction, morphology)
     return DemoPriors(settings.fit_steps)
 
 

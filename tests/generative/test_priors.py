@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
-from g2face_world import ToyPriors, face_points, toy_crops, toy_settings
+from generative_world import face_points, toy_crops
 from safetensors.torch import save_file
 from sklearn.decomposition import PCA
 
@@ -16,22 +15,20 @@ from anonbench import registry, weights
 from anonbench.data.align import map_face, most_central, template
 from anonbench.data.images import read_image
 from anonbench.engine import models
-from anonbench.errors import BadData, MissingArtefact
-from anonbench.nets.fusion import Architecture, FusionDecoder
-from anonbench.nets.stylegan2 import Generator, Sizes
-from anonbench.training.crops import Crops
-from anonbench_g2face import training_priors
-from anonbench_g2face.demo import DemoIdentity, LandmarkPrior
-from anonbench_g2face.demo_fit import (
+from anonbench.errors import BadData
+from anonbench.generative import training_priors
+from anonbench.generative.demo_fit import (
     energy_distance,
     fit_dummy,
     fit_identity,
     fit_landmarks,
 )
+from anonbench.generative.demo_priors import DemoIdentity, LandmarkPrior
+from anonbench.generative.views import signed
+from anonbench.nets.fusion import Architecture, FusionDecoder
+from anonbench.nets.stylegan2 import Generator, Sizes
+from anonbench.training.crops import Crops
 from anonbench_g2face.networks import DummyIdentity
-from anonbench_g2face.settings import Settings
-from anonbench_g2face.training import G2FaceTraining
-from anonbench_g2face.views import signed
 
 PEOPLE = ("Colin_Powell", "Serena_Williams", "Tony_Blair")
 SMALL = Architecture(Sizes(32, 16, 128, 8), identity=8, geometry=4, rows=(4, 2, 2))
@@ -143,16 +140,6 @@ def test_dummy_identities_are_drawn_like_real_ones() -> None:
     assert abs(float(energy_distance(real[:250], real[250:]))) < 0.1 * before
 
 
-def test_all_missing_official_weights_are_named(anonbench_home: Path) -> None:
-    settings = Settings.model_validate({"variant": "paper"})
-    with pytest.raises(MissingArtefact) as caught:
-        G2FaceTraining(settings, Accelerator(cpu=True), toy_crops())
-    text = f"{caught.value.what} {caught.value.mend}"
-    for file in ("ms1mv3_arcface_r50.pth", "epoch_20.pth", "BFM_model_front.mat"):
-        assert file in text
-    assert "anonbench weights import bfm09-front" in text
-
-
 @pytest.fixture
 def stylegan2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator:
     """A small StyleGAN2 in the place of the published one."""
@@ -181,9 +168,3 @@ def test_a_decoder_of_another_size_is_refused(stylegan2: Generator) -> None:
     wider = FusionDecoder(replace(SMALL, sizes=Sizes(32, 16, 128, 16)))
     with pytest.raises(BadData, match="of another shape"):
         training_priors.start_from_stylegan2(wider)
-
-
-def test_the_generative_prior_needs_its_weights(anonbench_home: Path) -> None:
-    settings = toy_settings(variant={"generative_prior": True})
-    with pytest.raises(MissingArtefact, match=r"550000\.pt"):
-        G2FaceTraining(settings, Accelerator(cpu=True), toy_crops(), ToyPriors())

@@ -1,4 +1,4 @@
-"""The discriminator of G²Face's training: what it gets to see, and how it learns."""
+"""The discriminator of a training: what it gets to see, and how it learns."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,48 +7,51 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from anonbench.nets.fusion import Architecture
+from anonbench.generative.settings import TrainingSettings, at
+from anonbench.nets.stylegan2 import Discriminator
 from anonbench.training import losses
 from anonbench.training.ada import AdaptiveAugmentation
-from anonbench_g2face.networks import discriminator
-from anonbench_g2face.settings import Settings, at
 
 Kind = Literal["anonymized", "recovered"]
+Sees = Literal["both", "alternate", "anonymized"]
+"""Which fakes a discriminator sees: both kinds in each step, one kind per step in turn, or one."""
 
 
 class Adversary:
     """Discriminator, its optimizer and, on request, adaptive augmentation of what it sees.
 
     Args:
-        settings: Which fakes it sees, with which weights.
-        architecture: Has the sizes.
+        settings: With which weights and rates it learns.
         accelerator: Says on which device.
+        sees: Which fakes it sees.
+        betas: Of Adam.
     """
 
     def __init__(
-        self, settings: Settings, architecture: Architecture, accelerator: Accelerator
+        self,
+        settings: TrainingSettings,
+        accelerator: Accelerator,
+        sees: Sees,
+        betas: tuple[float, float],
     ) -> None:
-        self._settings, self._accelerator = settings, accelerator
-        self.discriminator = discriminator(architecture).to(accelerator.device)
+        self._settings, self._accelerator, self._sees = settings, accelerator, sees
+        self.discriminator = Discriminator(settings.sizes).to(accelerator.device)
         self.ada = AdaptiveAugmentation(settings.ada_target).to(accelerator.device)
         parameters = list(self.discriminator.parameters())
-        groups = [(parameters, settings.discriminator_learning_rate)]
-        self.optimizer = adam(groups, settings.variant.betas)
+        self.optimizer = adam([(parameters, settings.discriminator_learning_rate)], betas)
 
     def asks(self, kind: Kind, step: int) -> bool:
-        """Whether Eq. 12 holds for a kind of fakes: for all that the discriminator ever sees."""
-        sees = self._settings.variant.discriminator_sees
+        """Whether a kind of fakes shall deceive it: all that it ever sees."""
         wanted = at(self._settings.weights.adversarial, step) > 0
-        return wanted and sees in ("both", "alternate", kind)
+        return wanted and self._sees in ("both", "alternate", kind)
 
     def sees(self, kind: Kind, step: int) -> bool:
         """Whether the discriminator looks at a kind of fakes in this step."""
         turn = "recovered" if step % 2 else "anonymized"
-        alternates = self._settings.variant.discriminator_sees == "alternate"
-        return self.asks(kind, step) and (kind == turn or not alternates)
+        return self.asks(kind, step) and (kind == turn or self._sees != "alternate")
 
     def fooled(self, images: Tensor) -> Tensor:
-        """Eq. 12 of fakes."""
+        """The loss of fakes that it tells from real images."""
         return losses.generator_loss(self._judged(images))
 
     def learn(self, real: Tensor, fakes: Tensor, step: int) -> dict[str, Tensor]:

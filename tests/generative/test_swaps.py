@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from g2face_world import face_points, toy_crops
+from generative_world import face_points, toy_crops
 from torch import Tensor
 
-from anonbench_g2face.demo_losses import enlarged, parted_l1
-from anonbench_g2face.swaps import face_regions, swap
-from anonbench_g2face.views import disturbed, published, signed
+from anonbench.generative.demo_losses import enlarged, parted_l1
+from anonbench.generative.swaps import face_regions, swap
+from anonbench.generative.views import disturbed, published, signed
 
 SIZE = 128
 BROWS_TO_MOUTH = slice(17, 68)

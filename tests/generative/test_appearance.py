@@ -1,12 +1,12 @@
 """The appearance model: what it is taken from, and what it draws where."""
 
 import torch
-from g2face_world import face_points
+from generative_world import face_points
 from torch import Tensor
 
-from anonbench_g2face.appearance import AppearancePrior, Renderer
-from anonbench_g2face.demo import LandmarkPrior
-from anonbench_g2face.swaps import face_regions
+from anonbench.generative.appearance import AppearancePrior, Renderer
+from anonbench.generative.demo_priors import LandmarkPrior
+from anonbench.generative.swaps import face_regions
 
 SIZE, COUNT, DIM = 128, 192, 128
 

@@ -1,4 +1,4 @@
-"""Losses that only the demo has, beside the face swaps that teach it (`anonbench_g2face.swaps`).
+"""Losses that only demos have, beside the face swaps that teach them (`swaps`).
 
 Regions are masks `[B, 1, S, S]` in `[0, 1]` of where faces are, images `[B, 3, S, S]` in `[-1, 1]`.
 """

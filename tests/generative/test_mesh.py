@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from anonbench.generative.mesh import MeshGeometry, Weights, landmark_loss
 from anonbench.nets.bfm import FaceModel
-from anonbench_g2face.geometry import MeshGeometry, Weights, landmark_loss
 
 # An octahedron, counter-clockwise from outside, and the triangles around each corner.
 CORNERS = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], float)

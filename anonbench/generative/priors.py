@@ -1,20 +1,31 @@
-"""What G²Face takes from other people's networks: who is in an image, and how the face is shaped.
+"""What methods take from other people's networks: who is in an image, and how the face is shaped.
 
-The official checkpoint asks ArcFace and the regressor of Deep3DFaceRecon, both on the whole
-256-pixel crop as the authors' code does; the demo's own are in `anonbench_g2face.demo`. Whatever
-satisfies the two protocols can take their places.
+Published methods ask ArcFace and the regressor of Deep3DFaceRecon, both on the whole 256-pixel crop
+as G²Face's code does; the demos' own are in `anonbench.generative.demo_priors`. Whatever satisfies
+the two protocols can take their places.
 """
 
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import Literal, Protocol, Self, TypeVar, runtime_checkable
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from anonbench import weights
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
-from anonbench_g2face.networks import geometry_of, recogniser_input
+
+Morphology = Literal["shape+expression", "expression"]
+"""Which coefficients of D3DFR's face model say how a face is shaped."""
+
+# Among the 257 coefficients of D3DFR: 80 of shape, 64 of expression; three angles.
+_MORPHOLOGIES: dict[Morphology, slice] = {
+    "shape+expression": slice(0, 144),
+    "expression": slice(80, 144),
+}
+_ANGLES = slice(224, 227)
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -68,20 +79,21 @@ class D3dfrGeometry(nn.Module):
 
     Args:
         regressor: The network, loaded.
+        morphology: Which coefficients steer the decoder beside the pose.
     """
 
-    def __init__(self, regressor: D3dfr) -> None:
+    def __init__(self, regressor: D3dfr, morphology: Morphology = "shape+expression") -> None:
         super().__init__()
-        self.regressor = regressor
+        self.regressor, self.morphology = regressor, morphology
 
     @classmethod
-    def load(cls) -> Self:
+    def load(cls, morphology: Morphology = "shape+expression") -> Self:
         """With the weights that its users bring (`d3dfr`).
 
         Raises:
             MissingArtefact: They are not on this machine.
         """
-        return cls(_loaded(D3dfr(), "d3dfr"))
+        return cls(_loaded(D3dfr(), "d3dfr"), morphology)
 
     def all_coefficients(self, images: Tensor) -> Tensor:
         """The face model's coefficients `[B, 257]` of crops `[B, 3, 256, 256]` in `[-1, 1]`."""
@@ -89,8 +101,8 @@ class D3dfrGeometry(nn.Module):
         return coefficients
 
     def coefficients(self, images: Tensor) -> Tensor:
-        """Those that steer the decoder, `[B, 147]`."""
-        return geometry_of(self.all_coefficients(images))
+        """Those that steer the decoder, `[B, 147]`, or `[B, 67]` without the shape."""
+        return geometry_of(self.all_coefficients(images), self.morphology)
 
 
 class NoGeometry(nn.Module):
@@ -99,6 +111,26 @@ class NoGeometry(nn.Module):
     def coefficients(self, images: Tensor) -> Tensor:
         """`[B, 0]`."""
         return images.new_zeros(len(images), 0)
+
+
+def geometry_of(coefficients: Tensor, morphology: Morphology = "shape+expression") -> Tensor:
+    """The coefficients that steer a decoder: morphology and pose (Eq. 2 of G²Face).
+
+    Args:
+        coefficients: `[B, 257]`, as D3DFR's network gives them.
+        morphology: Shape and expression, which with the pose makes `[B, 147]`, or expression
+            alone, `[B, 67]`.
+    """
+    return torch.cat([coefficients[:, _MORPHOLOGIES[morphology]], coefficients[:, _ANGLES]], dim=1)
+
+
+def recogniser_input(images: Tensor) -> Tensor:
+    """What ArcFace is shown: the whole 256-pixel crop at 112 pixels, nearest neighbour.
+
+    Args:
+        images: `[B, 3, 256, 256]` in `[-1, 1]`. No five-point warp follows, unlike for ArcFace.
+    """
+    return functional.interpolate(images, (112, 112), mode="nearest")
 
 
 def _loaded(net: N, name: str) -> N:

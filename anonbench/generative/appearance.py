@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anonbench.generative.demo_priors import CROP, POINTS, LandmarkPrior
+from anonbench.generative.swaps import face_regions, match, statistics, swap
 from anonbench.nets.dlib_resnet import DIM
-from anonbench_g2face.demo import CROP, POINTS, LandmarkPrior
-from anonbench_g2face.swaps import face_regions, match, statistics, swap
 
 # Where the face is in a crop whose landmarks are the mean ones: rows, columns.
 _ROWS, _COLUMNS = (24, 112), (20, 108)

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 from torch.nn import functional
 
+from anonbench.generative.views import signed
 from anonbench.training.crops import Crops
-from anonbench_g2face.views import signed
 
 # iBUG landmarks: jaw line, and the brows from the image's left to its right.
 _JAW, _BROWS = slice(0, 17), slice(17, 27)
