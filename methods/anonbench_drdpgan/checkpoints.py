@@ -1,0 +1,77 @@
+"""Trained weights of DR-DPGAN: the demo's, and those that a user trained; nobody published any."""
+
+from pathlib import Path
+
+from anonbench import weights
+from anonbench.generative.bundle import BundleFormat
+from anonbench.generative.models import Model, with_demo_priors, with_official_priors
+from anonbench.generative.priors import Morphology
+from anonbench.nets.dlib_resnet import DlibFaceResNet
+from anonbench.weights.convert import save
+from anonbench_drdpgan.networks import Build, DrDpganNetworks
+
+BUNDLES = BundleFormat(
+    "drdpgan", "DR-DPGAN", Build, DrDpganNetworks, lambda networks: networks.build
+)
+# Demos by checkpoint: the file with their weights. The other checkpoints take official priors.
+DEMOS = {"demo": "anonbench_drdpgan/demo.safetensors"}
+_POSE = 3
+
+
+def load_model(checkpoint: str, own: str, device: str) -> Model[DrDpganNetworks]:
+    """The networks and priors of a checkpoint.
+
+    Args:
+        checkpoint: One of the method's card: which priors, and which weights by default.
+        own: Path of a bundle whose weights take the place of the checkpoint's; or empty.
+        device: Where PyTorch runs them.
+
+    Raises:
+        MissingArtefact: Weights are not on this machine; there is no substitute.
+        BadData: A file does not fit the networks.
+    """
+    path = Path(own) if own else None
+    if checkpoint in DEMOS:
+        return demo_model(checkpoint, path).on(device)
+    weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", *([] if own else [_named(checkpoint)])])
+    networks, _ = BUNDLES.read(path or weights.path(_named(checkpoint)))
+    return with_official_priors(networks, _morphology(networks)).on(device)
+
+
+def demo_model(
+    checkpoint: str, own: Path | None, recogniser: DlibFaceResNet | None = None
+) -> Model[DrDpganNetworks]:
+    """A demo's networks and priors.
+
+    Args:
+        checkpoint: Which demo.
+        own: A bundle whose weights take the place of the packaged ones.
+        recogniser: In place of dlib's, which is read where there is none.
+
+    Raises:
+        MissingArtefact: dlib's weights have not been fetched.
+        BadData: The bundle does not fit.
+    """
+    path = own or weights.packaged(DEMOS[checkpoint])
+    networks, states = BUNDLES.read(path)
+    return with_demo_priors(networks, states, str(path), recogniser)
+
+
+def _named(checkpoint: str) -> str:
+    """The catalogue's name of a checkpoint that users train."""
+    return f"drdpgan-{checkpoint}"
+
+
+def _morphology(networks: DrDpganNetworks) -> Morphology:
+    """Which coefficients the networks were trained with: 144 + 3, or 64 + 3."""
+    return "expression" if networks.architecture.geometry == 64 + _POSE else "shape+expression"
+
+
+def import_bundle(source: Path, target: Path) -> None:
+    """Importer of a bundle that somebody trained, checked.
+
+    Raises:
+        BadData: It is none, or its keys or shapes are not those of its networks.
+    """
+    networks, _ = BUNDLES.read(source)
+    save(BUNDLES.pack(networks), target)
