@@ -216,9 +216,11 @@ class FusionTraining(ABC, Generic[S, N]):
         return self._adversary.learn(real, torch.cat(seen), step) if seen else {}
 
     def _set_rates(self, step: int) -> None:
+        """By the schedule, where parameters have a `rate`; the others' learning rate is constant."""
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * self.settings.rate(step)
+                if "rate" in group:
+                    group["lr"] = group["rate"] * self.settings.rate(step)
 
     # ------------------------------------------------------------------------------- to look at
     def preview(self, batch: Batch) -> Tensor:

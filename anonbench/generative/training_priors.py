@@ -60,6 +60,19 @@ class Priors(nn.Module, ABC):
         """
         return None
 
+    def adopt(self, states: Mapping[str, Mapping[str, Tensor]], *, source: str) -> None:
+        """Take what was fitted elsewhere, in place of `prepare`.
+
+        Args:
+            states: State dicts by the names of `parts`, as bundles hold them.
+            source: What a message calls them, e.g. the path of a bundle.
+
+        Raises:
+            BadData: Something is missing or does not fit.
+        """
+        for name, part in self.parts.items():
+            load_state(part, states.get(name, {}), source=f"Entry '{name}' of {source}")
+
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings `[B, identity_size]`, each value about N(0, 1)."""
@@ -174,6 +187,11 @@ class DemoPriors(Priors):
         self.fitted.fill_(True)
         return embeddings
 
+    def adopt(self, states: Mapping[str, Mapping[str, Tensor]], *, source: str) -> None:
+        """Take all three, and remember that they have been fitted."""
+        super().adopt(states, source=source)
+        self.fitted.fill_(True)
+
     def embed(self, images: Tensor) -> Tensor:
         """Standardised embeddings `[B, 128]`."""
         return self.identity.embed(images)
@@ -213,7 +231,9 @@ def load_priors(
 
 
 def start_from_stylegan2(decoder: FusionDecoder) -> None:
-    """Give a decoder the weights of StyleGAN2 trained on FFHQ (GENP); what IFF adds stays.
+    """Give a decoder the weights of StyleGAN2 trained on FFHQ (GENP).
+
+    What a fusion decoder adds stays; so do layers by AdaIN, whose weights have other shapes.
 
     Raises:
         MissingArtefact: They are not on this machine.
@@ -223,7 +243,11 @@ def start_from_stylegan2(decoder: FusionDecoder) -> None:
     path = weights.path("stylegan2-ffhq-256")
     prior = Decoder(decoder.sizes)
     load_state(prior, load_file(path), source=str(path), unused=("style.*", "noises.*"))
-    decoder.load_state_dict(prior.state_dict(), strict=False)
+    own = decoder.state_dict()
+    decoder.load_state_dict(
+        {k: v for k, v in prior.state_dict().items() if k in own and v.shape == own[k].shape},
+        strict=False,
+    )
 
 
 def prior_parameters(decoder: FusionDecoder) -> list[nn.Parameter]:
