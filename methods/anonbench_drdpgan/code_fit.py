@@ -1,0 +1,124 @@
+"""The learned code's own training, before that of the networks, and how good a code is.
+
+The article gives no loss for its binary code mapping: as the target of Eq. 15 the bits receive no
+gradient. Randomness is torch's; progress is logged.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anonbench_drdpgan.codes import Code, LearnedCode
+
+_LOG = logging.getLogger(__name__)
+
+
+def fit_code(
+    code: LearnedCode,
+    embeddings: Tensor,
+    steps: int,
+    settling: int,
+    *,
+    batch: int = 256,
+    rate: float = 1e-3,
+    balance: float = 1.0,
+    flips: float = 0.0,
+) -> None:
+    """Teach a code to keep identities, and leave it in evaluation mode.
+
+    Mapping and decoder first learn together, the mapping with its dropout. As the decoder has then
+    seen only bits disturbed by that, it goes on alone with the bits of the finished mapping.
+
+    Args:
+        code: The code.
+        embeddings: Identities `[N, n]`, on the code's device.
+        steps: Of both together, by Adam.
+        settling: Further ones, of the decoder alone.
+        batch: Identities per step.
+        rate: Highest learning rate of each phase.
+        balance: Weight of `imbalance` beside the mean square error.
+        flips: Share of the bits that are wrong when the decoder reads them.
+    """
+    code.train()
+    _descend(
+        lambda: _joint_loss(
+            code, embeddings[torch.randint(len(embeddings), (batch,))], balance, flips
+        ),
+        code.parameters(),
+        steps,
+        rate,
+    )
+    code.eval()
+    bits = code.encode(embeddings)
+
+    def decoder_loss() -> Tensor:
+        drawn = torch.randint(len(bits), (batch,), device=bits.device)
+        read = _flipped(bits[drawn].float(), flips)
+        return functional.mse_loss(code.decode(read), embeddings[drawn])
+
+    _descend(decoder_loss, code.decoder.parameters(), settling, rate)
+
+
+def _joint_loss(code: LearnedCode, identity: Tensor, balance: float, flips: float) -> Tensor:
+    bits = code.quantised(identity)
+    error = functional.mse_loss(code.decode(_flipped(bits, flips)), identity)
+    return error + balance * imbalance(bits)
+
+
+def imbalance(bits: Tensor) -> Tensor:
+    """How one-sided bits `[B, l]` are: 0 if each is one in half of the batch, 1 if none varies."""
+    return (2 * bits.mean(dim=0) - 1).square().mean()
+
+
+class Quality(NamedTuple):
+    """What a code keeps of identities.
+
+    Attributes:
+        fmse: Mean square error of the decoded floats.
+        cosine: Mean cosine of decoded and true identities.
+        imbalance: Of the code's bits over all identities, see `imbalance`.
+    """
+
+    fmse: float
+    cosine: float
+    imbalance: float
+
+
+@torch.no_grad()
+def measure(code: Code, identity: Tensor, flips: float = 0.0) -> Quality:
+    """Quality of a code for identities `[N, n]` when a share of its bits is read wrongly."""
+    bits = code.encode(identity)
+    decoded = code.decode(_flipped(bits.float(), flips) > 0.5)
+    return Quality(
+        fmse=float(functional.mse_loss(decoded, identity)),
+        cosine=float(functional.cosine_similarity(decoded, identity, dim=1).mean()),
+        imbalance=float(imbalance(bits.float())),
+    )
+
+
+def _flipped(bits: Tensor, share: float) -> Tensor:
+    """Bits (zeros and ones) of which each is wrong with a probability of `share`."""
+    wrong = torch.rand_like(bits) < share
+    return torch.where(wrong, 1 - bits, bits)
+
+
+def _descend(
+    loss: Callable[[], Tensor],
+    parameters: Iterable[nn.Parameter],
+    steps: int,
+    rate: float,
+) -> None:
+    optimizer = torch.optim.Adam(parameters, lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1)
+    for step in range(steps):
+        value = loss()
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 0:
+            _LOG.info("code, step %d of %d: loss %.4f", step, steps, float(value.detach()))
