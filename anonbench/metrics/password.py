@@ -2,8 +2,9 @@
 
 Bits are packed as `numpy.packbits` does it: `[N, ceil(bits / 8)]` bytes, the first bit of each
 byte highest. Where they stand for float32 numbers, each has 32 bits: sign, 8 of the exponent, 23 of
-the mantissa, most significant first. A wrong bit high in the exponent makes a number of 1e38, or
-none at all, so an error of such numbers needs a guard:
+the mantissa, most significant first; `floats` unpacks them. The numbers of another code come as
+they are, `[N, n]`. A wrong bit high in the exponent makes a number of 1e38, or none at all, so an
+error of such numbers needs a guard:
 
 - `raw` leaves all as it was read.
 - `clamp50` puts 0 in place of what is beyond ±50 or no number, as G²Face's test script does.
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Packed = NDArray[np.uint8]
+Numbers = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Guard = Literal["raw", "clamp50", "project"]
 
@@ -44,10 +46,15 @@ def errors_by_position(embedded: Packed, read: Packed) -> NDArray[np.int64]:
     return errors
 
 
-def floats(packed: Packed, guard: Guard = "raw") -> Floats:
-    """The numbers `[N, n]` that bits stand for, which `raw` need not be finite."""
+def floats(packed: Packed) -> Numbers:
+    """The numbers `[N, n]` whose float32 patterns are packed, which need not be finite."""
+    return np.ascontiguousarray(packed).view(">f4").astype(np.float32)
+
+
+def guarded(numbers: Numbers, guard: Guard) -> Floats:
+    """Numbers `[N, n]` behind a guard; behind `raw` they need not be finite."""
     with np.errstate(invalid="ignore"):  # of patterns that say signalling NaN
-        values = np.ascontiguousarray(packed).view(">f4").astype(np.float64)
+        values = numbers.astype(np.float64)
     if guard == "clamp50":
         return np.where(np.abs(values) <= LIMIT, values, 0.0)
     if guard == "project":
@@ -57,15 +64,14 @@ def floats(packed: Packed, guard: Guard = "raw") -> Floats:
     return values
 
 
-def not_finite(read: Packed) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def not_finite(read: Numbers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many of each image's numbers are no number, and how many infinite; each `[N]`."""
-    values = floats(read)
-    return np.isnan(values).sum(axis=1), np.isinf(values).sum(axis=1)
+    return np.isnan(read).sum(axis=1), np.isinf(read).sum(axis=1)
 
 
-def beyond_ball(embedded: Packed) -> NDArray[np.bool_]:
-    """`[N]` images whose embedded numbers the guard `project` would have changed."""
-    values = floats(embedded)
+def beyond_ball(hidden: Numbers) -> NDArray[np.bool_]:
+    """`[N]` images whose hidden numbers the guard `project` would have changed."""
+    values = guarded(hidden, "raw")
     outside: NDArray[np.bool_] = ~(_lengths(values) <= RADIUS * math.sqrt(values.shape[1]))
     return outside
 
@@ -75,22 +81,22 @@ def _lengths(values: Floats) -> Floats:
     return lengths
 
 
-def float_errors(embedded: Packed, read: Packed, guard: Guard) -> Floats:
+def float_errors(hidden: Numbers, read: Numbers, guard: Guard) -> Floats:
     """Mean squared error of each image's numbers, `[N]`; not finite where a read one is not.
 
-    The guard is for what was read; what was embedded is taken as it is.
+    The guard is for what was read; what was hidden is taken as it is.
     """
     with np.errstate(invalid="ignore"):
-        errors: Floats = np.square(floats(read, guard) - floats(embedded)).mean(axis=1)
+        errors: Floats = np.square(guarded(read, guard) - guarded(hidden, "raw")).mean(axis=1)
     return errors
 
 
-def float_cosines(embedded: Packed, read: Packed, guard: Guard) -> Floats:
-    """Cosine between the embedded and the read numbers of each image, `[N]`.
+def float_cosines(hidden: Numbers, read: Numbers, guard: Guard) -> Floats:
+    """Cosine between the hidden and the read numbers of each image, `[N]`.
 
     NaN where one has no direction: all zero, or not finite.
     """
-    a, b = floats(embedded), floats(read, guard)
+    a, b = guarded(hidden, "raw"), guarded(read, guard)
     with np.errstate(invalid="ignore", divide="ignore"):
         lengths = _lengths(a) * _lengths(b)
         cosines: Floats = (a * b).sum(axis=1) / lengths

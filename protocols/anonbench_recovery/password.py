@@ -19,15 +19,17 @@ from anonbench.measuring.images import (
 from anonbench.metrics.intervals import clopper_pearson
 from anonbench.metrics.password import (
     Guard,
+    Numbers,
     beyond_ball,
     bit_errors,
     errors_by_position,
     float_cosines,
     float_errors,
+    floats,
     not_finite,
 )
 from anonbench.results.record import Interval, Metric, Reduction
-from anonbench.values import Bits, Needs, Scores
+from anonbench.values import Needs, Scores
 
 FIELDS = {"exponent": slice(1, 9), "mantissa": slice(9, 32)}
 GUARDS: tuple[Guard, ...] = ("raw", "clamp50", "project")
@@ -63,15 +65,20 @@ class Password:
             The arrays of `images.image_scores`, `wrong` (bits read wrong, of `count` in each),
             and where they stand for floats, per guard, `error_raw` (mean squared error, which need
             not be finite), `cosine_raw` ...; `nan` and `infinite` (how many floats), `beyond`
-            (whether the hidden ones lie outside the ball), `wrong_by_position` (`[32]`, over all
-            images).
+            (whether the hidden ones lie outside the ball). Where they have float32's own pattern,
+            also `wrong_by_position` (`[32]`, over all images); where a learned code makes them,
+            `code_error_raw`, `code_cosine_raw` ..., the same with no bit wrong.
         """
         bits = evidence.bits()
         columns: Scores = {"wrong": bit_errors(bits.embedded, bits.read)}
         totals: Scores = {"count": np.array(bits.count)}
         if bits.format == "float32":
-            columns |= _floats(bits)
+            columns |= _read(floats(bits.embedded), floats(bits.read))
             totals["wrong_by_position"] = errors_by_position(bits.embedded, bits.read)
+        if bits.numbers is not None:
+            columns |= _read(bits.numbers.hidden, bits.numbers.read)
+            alone = _errors(bits.numbers.hidden, bits.numbers.embedded)
+            columns |= {f"code_{name}": values for name, values in alone.items()}
         return image_scores(dataset, bits.ids, bits.failed, columns) | totals
 
     def reduce(self, scores: Scores) -> Reduction:
@@ -136,10 +143,11 @@ class Password:
         return self._mean("identity-cosine", scores, "cosine_clamp50", detail)
 
     def _mean(
-        self, name: str, scores: Scores, column: str, detail: Mapping[str, float] | None = None
+        self, name: str, scores: Scores, column: str, beside: Mapping[str, float] | None = None
     ) -> Metric:
         if column not in scores:
             return no_metric(self.card, name, NO_FLOATS)
+        detail = {**(beside or {}), **_of_the_code(scores, f"code_{column}")}
         values = scores[column].astype(np.float64)[used(scores)]
         lost = ~np.isfinite(values)
         if not lost.any():
@@ -151,19 +159,26 @@ class Password:
             f"not finite in {int(lost.sum())} of {len(values)} images: {found['NaN']:.0f} floats "
             f"read are NaN, {found['infinite']:.0f} infinite"
         )
-        return no_metric(self.card, name, reason, {**(detail or {}), **found, **others})
+        return no_metric(self.card, name, reason, {**detail, **found, **others})
 
 
-def _floats(bits: Bits) -> Scores:
-    both = bits.embedded, bits.read
-    nan, infinite = not_finite(bits.read)
-    return {
-        **{f"error_{guard}": float_errors(*both, guard) for guard in GUARDS},
-        **{f"cosine_{guard}": float_cosines(*both, guard) for guard in GUARDS},
-        "nan": nan,
-        "infinite": infinite,
-        "beyond": beyond_ball(bits.embedded),
-    }
+def _of_the_code(scores: Scores, column: str) -> dict[str, float]:
+    """What a learned code has of a metric where no bit is wrong: the channel has the rest."""
+    if column not in scores:
+        return {}
+    mean = scores[column].astype(np.float64)[used(scores)].mean()
+    return {"of the code, no bit wrong": float(mean)} if np.isfinite(mean) else {}
+
+
+def _read(hidden: Numbers, read: Numbers) -> Scores:
+    nan, infinite = not_finite(read)
+    counts: Scores = {"nan": nan, "infinite": infinite, "beyond": beyond_ball(hidden)}
+    return _errors(hidden, read) | counts
+
+
+def _errors(hidden: Numbers, read: Numbers) -> Scores:
+    errors: Scores = {f"error_{guard}": float_errors(hidden, read, guard) for guard in GUARDS}
+    return errors | {f"cosine_{guard}": float_cosines(hidden, read, guard) for guard in GUARDS}
 
 
 def _rates(by_position: NDArray[np.float64]) -> dict[str, float]:

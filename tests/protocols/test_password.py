@@ -6,7 +6,7 @@ from verification_world import protocol
 
 from anonbench.errors import BadConfig
 from anonbench.nets.float_bits import floats_to_bits
-from anonbench.values import Bits
+from anonbench.values import Bits, Numbers
 
 SPEC = "password:bootstrap=100"
 IDS = ("a/1", "a/2", "b/1", "c/1")
@@ -93,6 +93,41 @@ def test_bits_that_are_no_floats_have_no_float_error() -> None:
     assert "of sign" not in found["bit-error-rate"].detail
     for name in ("float-mse", "float-mse-raw", "float-mse-projected", "identity-cosine"):
         assert found[name].reason == "the hidden bits are no floats"
+
+
+def coded(read: list[list[float]]) -> Gallery:
+    """Two images with 8 bits each and no wrong one, that stand for two numbers by a code."""
+    bits = np.zeros((2, 1), np.uint8)
+    hidden, embedded = [[1.0, -1.0], [0.0, 2.0]], [[1.25, -1.0], [0.0, 1.5]]
+    numbers = Numbers(*(np.array(side, np.float32) for side in (hidden, embedded, read)))
+    return Gallery(hidden=Bits(("a/1", "b/1"), bits, bits, 8, "learned", {}, numbers))
+
+
+def test_a_learned_code_has_an_error_of_its_own() -> None:
+    _, found = measure(coded([[1.5, -1.0], [0.0, 1.5]]))
+    for name in ("float-mse", "float-mse-raw", "float-mse-projected"):
+        assert found[name].value == pytest.approx((0.5**2 + 0.5**2) / 4)
+        own = found[name].detail["of the code, no bit wrong"]
+        assert own == pytest.approx((0.25**2 + 0.5**2) / 4)
+    cosine = found["identity-cosine"]
+    assert cosine.value == pytest.approx((2.5 / np.sqrt(2 * 3.25) + 1) / 2)
+    own = (2.25 / np.sqrt(2 * (1.25**2 + 1)) + 1) / 2
+    assert cosine.detail["of the code, no bit wrong"] == pytest.approx(own)
+    assert found["bit-error-rate"].value == 0
+    assert "of sign" not in found["bit-error-rate"].detail
+    _, exact = measure(gallery({}, as_floats=True))
+    assert "of the code, no bit wrong" not in exact["float-mse"].detail
+
+
+def test_a_code_that_overflows_is_guarded_and_told() -> None:
+    _, found = measure(coded([[np.nan, 60.0], [np.inf, 1.5]]))
+    raw = found["float-mse-raw"]
+    assert raw.reason == "not finite in 2 of 2 images: 1 floats read are NaN, 1 infinite"
+    assert raw.detail["of the code, no bit wrong"] == pytest.approx((0.25**2 + 0.5**2) / 4)
+    assert found["float-mse"].value == pytest.approx((1 + 1 + 0 + 0.5**2) / 4)
+    radius = 2 * np.sqrt(2)
+    squares = [1, (radius + 1) ** 2, 0, 0.5**2]
+    assert found["float-mse-projected"].value == pytest.approx(np.mean(squares))
 
 
 def test_failed_images_are_left_out_of_every_rate() -> None:
