@@ -11,6 +11,7 @@ from anonbench.engine.faces import Frame, Originals, Published
 from anonbench.engine.job import Job, key_of
 from anonbench.engine.judging import Compare, Describe, Embed
 from anonbench.engine.recipient import HidePassword, ReadPassword, Recipient, Recover
+from anonbench.engine.remarks import sum_up
 from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
 from anonbench.engine.store import Artefact
 from anonbench.values import Needs, Source
@@ -177,6 +178,7 @@ class _Collector:
             seed: What the method's randomness derives from.
         """
         job, setup, name = self._job, self._job.setup, self._job.method.name
+        remarked = {"remarks": list(job.method.remarks)} if job.method.remarks else {}
         stage = Publish(
             f"anonymize with {name}",
             {
@@ -186,6 +188,7 @@ class _Collector:
                 "seed": seed,
                 "channel": setup.channel,
                 "presentation": setup.presentation,
+                **remarked,
             },
             self.originals,
             stored_faces=self.faces,
@@ -197,7 +200,8 @@ class _Collector:
         )
         stored, images = self._executor.run(stage, ids), Published(setup.channel)
         look = _union(judged if self._aligned else (), () if self._cropped else realign)
-        return self._seen(Gathered(judged, f"{name} images", images, stored), look)
+        remarks = sum_up(job.method, stored, ids)
+        return self._seen(Gathered(judged, f"{name} images", images, stored, remarks=remarks), look)
 
     def recover(self, published: Gathered, ids: Ids, seed: int) -> Gathered:
         """Recover images from published ones."""
@@ -303,12 +307,14 @@ class _Collector:
     def password(self, published: Gathered, ids: Ids) -> Password:
         """The bits that the method hides in originals, and those read from published images."""
         job = self._job
+        code = {"format": "learned"} if job.method.hidden_format == "learned" else {}
         hide = HidePassword(
             f"bits hidden by {job.method.name}",
             {
                 "faces": self.faces.key,
                 "method": key_of(job.method_ref),
                 "template": self._template(job.method.template),
+                **code,
             },
             self.originals,
             stored_faces=self.faces,
@@ -317,7 +323,7 @@ class _Collector:
         )
         read = ReadPassword(
             f"bits read by {job.method.name}",
-            self._received_key(published),
+            self._received_key(published) | code,
             Published(job.setup.channel),
             stored_images=published.stored,
             stored_faces=self._received_faces(published),

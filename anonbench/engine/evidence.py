@@ -13,7 +13,8 @@ from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
 from anonbench.engine.job import Job
 from anonbench.engine.store import Artefact, Row
 from anonbench.errors import BadImage
-from anonbench.values import Bits, Crops, Distances, Embeddings, Source, Traits
+from anonbench.results.record import Remark
+from anonbench.values import Bits, Crops, Distances, Embeddings, Numbers, Source, Traits
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Gathered:
         stored: Where they are stored, unless they are originals.
         faces: Their faces, where a recogniser needs them.
         judged: What each judge made of them, by its name.
+        remarks: What the method said about all that it published, judged or not.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +37,7 @@ class Gathered:
     stored: Artefact | None = None
     faces: Artefact | None = None
     judged: dict[str, Artefact] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,14 @@ class Password:
     ids: tuple[str, ...]
     embedded: Artefact
     read: Artefact
+
+    def numbers(self, ids: Sequence[str]) -> Numbers:
+        """What the bits of some samples stand for by the method's own code."""
+        return Numbers(
+            hidden=_column(self.embedded, ids, "numbers", np.float32),
+            embedded=_column(self.embedded, ids, "decoded", np.float32),
+            read=_column(self.read, ids, "decoded", np.float32),
+        )
 
 
 @dataclass(frozen=True)
@@ -149,17 +160,22 @@ class Collected:
         """The hidden bits of a method that hides some, for a protocol that needed them."""
         if self.password is None:
             raise LookupError(f"no bits of '{self.method.name}' were computed")
-        ids, sides = self.password.ids, (self.password.embedded, self.password.read)
+        card, ids = self.method, self.password.ids
+        sides = (self.password.embedded, self.password.read)
         failed = {i: reason for side in sides for i, reason in side.failed(ids).items()}
         good = tuple(i for i in ids if i not in failed)
-        width = (self.method.hidden_bits + 7) // 8
+        width = (card.hidden_bits + 7) // 8
         embedded, read = (
-            np.array([row["bits"] for row in side.read(good)], np.uint8).reshape(-1, width)
-            for side in sides
+            _column(side, good, "bits", np.uint8).reshape(-1, width) for side in sides
         )
-        return Bits(
-            good, embedded, read, self.method.hidden_bits, self.method.hidden_format, failed
-        )
+        learned = card.hidden_format == "learned" and good
+        numbers = self.password.numbers(good) if learned else None
+        return Bits(good, embedded, read, card.hidden_bits, card.hidden_format, failed, numbers)
+
+
+def _column(artefact: Artefact, ids: Sequence[str], name: str, of: type) -> NDArray[Any]:
+    """One column of arrays, stacked."""
+    return np.array([row[name] for row in artefact.read(ids, only=name)], of)
 
 
 def _traits_of(row: Row, card: JudgeCard) -> dict[str, NDArray[np.floating]]:

@@ -9,12 +9,14 @@ from anonbench.cards import ConfigValue, DatasetCard, JudgeCard, MethodCard
 from anonbench.errors import BadConfig, UserError
 from anonbench.interfaces import (
     Dataset,
+    DecodesPassword,
     Describer,
     Detector,
     HidesPassword,
     Method,
     PerceptualJudge,
     Recogniser,
+    Remarking,
     ReversibleMethod,
 )
 
@@ -71,6 +73,22 @@ def hiding(card: MethodCard, device: str) -> HidesPassword:
     built: object = method(card, device)
     if not isinstance(built, HidesPassword):
         raise _broken_promise(card, "hides bits", "hidden_bits and extract_bits")
+    return built
+
+
+def decoding(card: MethodCard, device: str) -> DecodesPassword:
+    """The same, with a code of its own; UserError where its class lacks what the card promises."""
+    built: object = method(card, device)
+    if not isinstance(built, DecodesPassword):
+        raise _broken_promise(card, "hides a learned code", "hidden_numbers and decode_bits")
+    return built
+
+
+def remarking(card: MethodCard, device: str) -> Remarking:
+    """The method, able to remark; UserError where its class lacks what the card promises."""
+    built = method(card, device)
+    if not isinstance(built, Remarking):
+        raise _broken_promise(card, "makes remarks", "anonymize_with_remarks")
     return built
 
 

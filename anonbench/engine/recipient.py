@@ -8,9 +8,9 @@ not even where its face was.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ from anonbench.values import Face, sample_key
 
 if TYPE_CHECKING:
     import torch
+
+
+Columns = dict[str, NDArray[Any]]
+"""Arrays by name, with one row for each of some images."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,18 @@ class Recipient:
             output = models.reversible(self.method, self.device).recover(crops, keys)
         return checked_crops(self.method, output, crops)
 
-    def read_bits(self, crops: "torch.Tensor") -> NDArray[np.uint8]:
-        """The bits that the method reads, packed eight to a byte."""
+    def read_bits(self, crops: "torch.Tensor") -> Columns:
+        """The bits that the method reads, and what they stand for by a code of its own."""
         import torch
 
         with torch.inference_mode():
             logits = models.hiding(self.method, self.device).extract_bits(crops)
-        return pack(checked_bits(self.method, logits, len(crops)) > 0)
+            bits = checked_bits(self.method, logits, len(crops)) > 0
+            columns: Columns = {"bits": pack(bits)}
+            if self.method.hidden_format == "learned":
+                decoded = models.decoding(self.method, self.device).decode_bits(bits)
+                columns |= checked_numbers(self.method, len(crops), {"decoded": decoded})
+        return columns
 
 
 @dataclass(frozen=True)
@@ -157,14 +166,21 @@ class ReadPassword(FromPublished):
     name = "bits-read"
 
     def _answer(self, received: Sequence[_Received]) -> list[Row]:
-        """Rows with the bits as `bits`, packed eight to a byte."""
-        read = self.recipient.read_bits(self.recipient.batch(received))
-        return [Row(one.item.id, {"bits": bits}) for one, bits in zip(received, read, strict=True)]
+        """Rows with the bits as `bits`, packed eight to a byte.
+
+        Where they stand for numbers by a code of the method's, also `decoded`, those numbers.
+        """
+        columns = self.recipient.read_bits(self.recipient.batch(received))
+        return _rows([one.item.id for one in received], columns)
 
 
 @dataclass(frozen=True)
 class HidePassword(Stage):
-    """Ask a method which bits it hides in the anonymized images of originals."""
+    """Ask a method which bits it hides in the anonymized images of originals.
+
+    Where they stand for numbers by a code of the method's, also which numbers it makes the bits
+    of, and what the code makes of the bits again.
+    """
 
     name = "bits-embedded"
     images: Originals
@@ -172,19 +188,32 @@ class HidePassword(Stage):
     device: str = field(kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the bits as `bits`, packed eight to a byte."""
+        """Rows with the bits as `bits`, packed eight to a byte, and `numbers` and `decoded`."""
         return in_batch(items, self._crop, self._hide)
 
     def _hide(self, good: Sequence[Row]) -> list[Row]:
         import torch
 
-        crops = to_tensor([row["crop"] for row in good])
+        faces = to_tensor([row["crop"] for row in good]).to(models.resolve_device(self.device))
         with torch.inference_mode():
-            method = models.hiding(self.method, self.device)
-            hidden = method.hidden_bits(crops.to(models.resolve_device(self.device)))
-        bits = checked_bits(self.method, hidden, len(good))
-        packed = zip(good, pack(bits.bool()), strict=True)
-        return [Row(row.id, {"bits": row_bits}) for row, row_bits in packed]
+            hidden = models.hiding(self.method, self.device).hidden_bits(faces)
+            bits = checked_bits(self.method, hidden, len(good)).bool()
+            columns: Columns = {"bits": pack(bits)}
+            if self.method.hidden_format == "learned":
+                columns |= self._numbers(faces, bits)
+        return _rows([row.id for row in good], columns)
+
+    def _numbers(self, faces: "torch.Tensor", bits: "torch.Tensor") -> Columns:
+        method = models.decoding(self.method, self.device)
+        numbers = {"numbers": method.hidden_numbers(faces), "decoded": method.decode_bits(bits)}
+        columns = checked_numbers(self.method, len(faces), numbers)
+        if not all(np.isfinite(column).all() for column in columns.values()):
+            raise UserError(
+                f"The method '{self.method.name}' hides numbers that are not finite, or decodes "
+                "its own bits to such.",
+                mend=f"Mend the method; see: anonbench test-method {self.method.name}",
+            )
+        return columns
 
     def _crop(self, item: Item) -> dict[str, Value]:
         return {"crop": crop_of(self.images.load(item), item, self.method.template)}
@@ -199,6 +228,29 @@ def checked_bits(method: MethodCard, bits: "torch.Tensor", number: int) -> "torc
             mend=f"Mend the method; see: anonbench test-method {method.name}",
         )
     return bits
+
+
+def checked_numbers(
+    method: MethodCard, number: int, numbers: "Mapping[str, torch.Tensor]"
+) -> Columns:
+    """Numbers of a method as float32; UserError where they are not `[number, n]`, the same n."""
+    shapes = {name: tuple(values.shape) for name, values in numbers.items()}
+    one = next(iter(shapes.values()))
+    if len(one) != 2 or one[0] != number or set(shapes.values()) != {one}:
+        raise UserError(
+            f"The method '{method.name}' returned {shapes} for {number} images: hidden_numbers "
+            f"and decode_bits must both return ({number}, n).",
+            mend=f"Mend the method; see: anonbench test-method {method.name}",
+        )
+    return {name: values.float().cpu().numpy() for name, values in numbers.items()}
+
+
+def _rows(ids: Sequence[str], columns: Columns) -> list[Row]:
+    """One row per sample, of what columns hold about it."""
+    return [
+        Row(sample_id, {name: column[place] for name, column in columns.items()})
+        for place, sample_id in enumerate(ids)
+    ]
 
 
 def pack(bits: "torch.Tensor") -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from anonbench.engine.progress import Progress
 from anonbench.engine.store import Store
 from anonbench.errors import UserError
 from anonbench.results import store as results
-from anonbench.results.record import Counts, Metric, Reduction, Result
+from anonbench.results.record import Counts, Metric, Reduction, Remark, Result
 from anonbench.values import Scores
 from anonbench.weights.filled import STAMP
 
@@ -76,6 +76,7 @@ def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
     protocol = build_protocol(job.protocol)
     scores: dict[str, Scores] = {}
     reductions: dict[str, Reduction] = {}
+    remarks: tuple[Remark, ...] = ()
     if job.lacks:
         reductions = {name: _not_applicable(job, name) for name in job.scored_by}
     else:
@@ -84,7 +85,9 @@ def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
         for name in job.scored_by:
             scores[name] = protocol.score(job.dataset, evidence, name, job.config.limit)
             reductions[name] = protocol.reduce(scores[name])
-    return _record(job, reductions, executor, time.perf_counter() - started), scores
+        remarks = evidence.sources["published"].remarks
+    seconds = time.perf_counter() - started
+    return _record(job, reductions, remarks, executor, seconds), scores
 
 
 def _not_applicable(job: Job, judge: str) -> Reduction:
@@ -105,7 +108,11 @@ def _not_applicable(job: Job, judge: str) -> Reduction:
 
 
 def _record(
-    job: Job, reductions: Mapping[str, Reduction], executor: Executor, seconds: float
+    job: Job,
+    reductions: Mapping[str, Reduction],
+    remarks: tuple[Remark, ...],
+    executor: Executor,
+    seconds: float,
 ) -> Result:
     white_box = {judge.name: job.white_box(judge) for judge in job.judges}
     metrics = [
@@ -127,6 +134,7 @@ def _record(
         setup=job.setup,
         counts={name: reduction.counts for name, reduction in reductions.items()},
         metrics=tuple(metrics),
+        remarks=remarks,
         environment=environment(models.resolve_device(job.config.device)),
         stages=tuple(executor.reports.values()),
         wall_seconds=round(seconds, 3),

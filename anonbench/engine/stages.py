@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard, JudgeCard, MethodCard
-from anonbench.engine import models
+from anonbench.engine import models, remarks
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
     Images,
@@ -148,7 +148,7 @@ class Publish(Stage):
     device: str = field(kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the published bytes as `image`."""
+        """Rows with the published bytes as `image`, and the method's remarks, if it makes any."""
         import torch
 
         crops, originals, good, rows = [], [], [], []
@@ -166,10 +166,10 @@ class Publish(Stage):
         faces = to_tensor(crops).to(models.resolve_device(self.device))
         keys = [sample_key(self.seed, item.id) for item in good]
         with torch.no_grad():  # not inference_mode: some methods optimise
-            output = models.method(self.method, self.device).anonymize(faces, keys)
+            output, remarked = remarks.anonymize(self.method, self.device, faces, keys)
         results = checked_crops(self.method, output, faces)
-        for item, image, result in zip(good, originals, results, strict=True):
-            rows.append(Row(item.id, {"image": self._encode(item, image, result)}))
+        for item, image, result, said in zip(good, originals, results, remarked, strict=True):
+            rows.append(Row(item.id, {"image": self._encode(item, image, result), **said}))
         return rows
 
     def _crop(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -107,15 +107,20 @@ class Artefact:
         atomic_write(shard, lambda path: _save_npz(path, columns))
         self._index(shard)
 
-    def read(self, ids: Iterable[str]) -> Iterator[Row]:
-        """The rows of ids that succeeded, in that order, with one shard in memory."""
+    def read(self, ids: Iterable[str], only: str = "") -> Iterator[Row]:
+        """The rows of ids that succeeded, in that order, with one shard in memory.
+
+        Args:
+            ids: Samples.
+            only: The one column to read, of arrays; all columns where empty.
+        """
         open_shard: Path | None = None
         columns: dict[str, NDArray[Any]] = {}
         for sample_id in ids:
             shard, row = self._where[sample_id]
             if shard != open_shard:
                 with np.load(shard, allow_pickle=False) as data:
-                    columns = {name: data[name] for name in data.files}
+                    columns = {name: data[name] for name in ([only] if only else data.files)}
                 open_shard = shard
             yield Row(sample_id, _unpack(columns, row))
 

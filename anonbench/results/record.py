@@ -66,6 +66,25 @@ class Counts(_Record):
     )
 
 
+class Remark(_Record):
+    """What a method said about each image that it anonymized, summed up over the images."""
+
+    name: str
+    says: str = Field(description="What it means, in the words of the method's card")
+    images: int = Field(description="Images that were published with the run's seed")
+    mean: float = Field(description="Of a remark that is 0 or 1, the share of images with 1")
+    low: float = Field(description="2.5th percentile of the images")
+    high: float = Field(description="97.5th percentile of the images")
+    min: float
+    max: float
+
+    def __str__(self) -> str:
+        """One sentence: the mean, for more than a share the range of most images, the meaning."""
+        share = {self.min, self.max} <= {0.0, 1.0}
+        most = "" if share else f", 95 % of them from {self.low:.4g} to {self.high:.4g}"
+        return f"{self.name} {self.mean:.4g} of {self.images:,} images{most} ({self.says})"
+
+
 class Reduction(_Record):
     """What a protocol derives from the scores of one judge."""
 
@@ -169,6 +188,7 @@ class Result(_Record):
     setup: Setup
     counts: dict[str, Counts] = Field(description="per judge")
     metrics: tuple[Metric, ...]
+    remarks: tuple[Remark, ...] = ()
     scores: str = Field(default="", description="Stored scores, relative to this file")
     environment: Environment
     stages: tuple[StageReport, ...] = ()

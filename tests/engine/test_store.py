@@ -33,6 +33,14 @@ def test_rows_come_back_as_they_were_in_any_order(store: Store) -> None:
     assert np.array_equal(back[1]["v"], [1, 1, 1])
 
 
+def test_one_column_can_be_read_alone(store: Store) -> None:
+    artefact = store.artefact("stage", {})
+    artefact.write(rows("x", "y"))
+    (row,) = artefact.read(["y"], only="v")
+    assert list(row) == ["v"]
+    assert np.array_equal(row["v"], [1, 1, 1])
+
+
 def test_failures_are_remembered_and_not_missing(store: Store) -> None:
     artefact = store.artefact("stage", {})
     artefact.write([Row("bad", error="truncated"), *rows("good")])

@@ -34,15 +34,16 @@ class Vault:
 
     def hidden_bits(self, faces):
         _count("hidden", len(faces))
-        return floats_to_bits(faces.mean((2, 3))[:, :2].contiguous()).flatten(1)
+        return self._bits(faces)
 
     def anonymize(self, faces, keys):
         _count("anonymized", len(faces))
         pixels = ((faces * 255).round().long() + self._noise(faces, keys)) % 256
-        bits = floats_to_bits(faces.mean((2, 3))[:, :2].contiguous()).flatten(1).long()
+        bits = self._bits(faces).long()
         if self.card.config["flip"] >= 0:
             bits[:, self.card.config["flip"]] ^= 1
-        pixels[:, 0, 0, :64] = pixels[:, 0, 0, :64] // 2 * 2 + bits
+        place = self._place(pixels)
+        place[:] = place // 2 * 2 + bits
         return pixels / 255
 
     def recover(self, published, keys):
@@ -52,7 +53,13 @@ class Vault:
 
     def extract_bits(self, published):
         _count("read", len(published))
-        return (published * 255).round()[:, 0, 0, :64] % 2 - 0.5
+        return self._place((published * 255).round()) % 2 - 0.5
+
+    def _bits(self, faces):
+        return floats_to_bits(faces.mean((2, 3))[:, :2].contiguous()).flatten(1)
+
+    def _place(self, pixels):
+        return pixels[:, 0, 0, : self.card.hidden_bits]
 
     def _noise(self, faces, keys):
         rows = [
@@ -60,6 +67,37 @@ class Vault:
             for key in keys
         ]
         return torch.from_numpy(np.stack(rows))
+
+
+class Rounder(Vault):
+    """A vault that hides the same two numbers in 4 bits each, and says how bright a face is.
+
+    The numbers, from 0 to 1, are rounded down to sixteenths, and decoded to the middle of these.
+    The setting `remarks` says how they are made: `right`, or wrong in one way.
+    """
+
+    def hidden_numbers(self, faces):
+        return faces.mean((2, 3))[:, :2]
+
+    def decode_bits(self, bits):
+        _count("decoded", len(bits))
+        digits = bits.unflatten(1, (2, 4)).float()
+        return (digits @ digits.new_tensor([8, 4, 2, 1]) + 0.5) / 16
+
+    def anonymize_with_remarks(self, faces, keys):
+        brightness = faces.mean((1, 2, 3))
+        said = {"brightness": brightness, "bright": brightness > 0.5}
+        wrong = {
+            "right": {},
+            "unlisted": {"colour": brightness},
+            "one for all": {"brightness": brightness.mean()},
+            "not finite": {"brightness": brightness / 0},
+        }
+        return self.anonymize(faces, keys), said | wrong[self.card.config["remarks"]]
+
+    def _bits(self, faces):
+        sixteenths = (self.hidden_numbers(faces) * 16).long().clamp(max=15)
+        return (sixteenths[..., None] >> torch.arange(3, -1, -1) & 1).flatten(1).bool()
 
 
 class Boaster:
