@@ -43,30 +43,24 @@ def fit_code(
         balance: Weight of `imbalance` beside the mean square error.
         flips: Share of the bits that are wrong when the decoder reads them.
     """
+
+    def joint_loss() -> Tensor:
+        identity = embeddings[torch.randint(len(embeddings), (batch,))]
+        bits = code.quantised(identity)
+        error = functional.mse_loss(code.decode(_flipped(bits, flips)), identity)
+        return error + balance * imbalance(bits)
+
     code.train()
-    _descend(
-        lambda: _joint_loss(
-            code, embeddings[torch.randint(len(embeddings), (batch,))], balance, flips
-        ),
-        code.parameters(),
-        steps,
-        rate,
-    )
+    _descend(joint_loss, code.parameters(), steps, rate)
     code.eval()
     bits = code.encode(embeddings)
 
     def decoder_loss() -> Tensor:
-        drawn = torch.randint(len(bits), (batch,), device=bits.device)
+        drawn = torch.randint(len(bits), (batch,))
         read = _flipped(bits[drawn].float(), flips)
         return functional.mse_loss(code.decode(read), embeddings[drawn])
 
     _descend(decoder_loss, code.decoder.parameters(), settling, rate)
-
-
-def _joint_loss(code: LearnedCode, identity: Tensor, balance: float, flips: float) -> Tensor:
-    bits = code.quantised(identity)
-    error = functional.mse_loss(code.decode(_flipped(bits, flips)), identity)
-    return error + balance * imbalance(bits)
 
 
 def imbalance(bits: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class Ieee754:
 
     def spread(self, bits: Tensor) -> Tensor:
         """The same bits as `[B, n, 32]`."""
-        return bits.unflatten(1, (self.identity, WIDTH))
+        return bits.reshape(-1, self.identity, WIDTH)
 
     def gather(self, logits: Tensor) -> Tensor:
         """The same logits as `[B, 32 n]`."""
@@ -144,7 +144,7 @@ class LearnedCode(nn.Module):
 
     def spread(self, bits: Tensor) -> Tensor:
         """The password `[B, n, 32]` in which bits `[B, l]` are repeated 32 n / l times."""
-        return bits[:, self.bit_at].unflatten(1, (self.identity, WIDTH))
+        return bits[:, self.bit_at].reshape(-1, self.identity, WIDTH)
 
     def gather(self, logits: Tensor) -> Tensor:
         """The mean `[B, l]` of each bit's logits in those of a password `[B, n, 32]`."""
