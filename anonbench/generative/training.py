@@ -216,7 +216,7 @@ class FusionTraining(ABC, Generic[S, N]):
         return self._adversary.learn(real, torch.cat(seen), step) if seen else {}
 
     def _set_rates(self, step: int) -> None:
-        """By the schedule, where parameters have a `rate`; the others' learning rate is constant."""
+        """By the schedule, where a group has a `rate`; the others' learning rate stays."""
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 if "rate" in group:

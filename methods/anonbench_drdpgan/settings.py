@@ -49,7 +49,8 @@ class Settings(TrainingSettings):
         parts: The switches of Table 4: a table, or the number or name of a row (5, `FIG+E_G`).
         code: What is hidden: the bits of the identity's floats (`ieee754`), or a `learned` code.
         code_bits: Length l of the learned code.
-        code_steps: Steps of its training before the first of these.
+        code_steps: Steps in which its mapping and decoder learn, before all others.
+        code_settling: Steps in which its decoder goes on alone.
         low: s_min, the least cosine of fake and original identity.
         high: s_max, the greatest.
         refine: Finish every fake identity by Algorithm 1 before it is used.
@@ -76,7 +77,8 @@ class Settings(TrainingSettings):
     parts: Annotated[Parts, BeforeValidator(by_row)] = Parts()
     code: CodeName = "ieee754"
     code_bits: Annotated[int, Field(gt=0)] = 512
-    code_steps: Annotated[int, Field(gt=0)] = 2000
+    code_steps: Annotated[int, Field(ge=0)] = 2000
+    code_settling: Annotated[int, Field(ge=0)] = 1000
     low: float = PAPER_RANGE.low
     high: float = PAPER_RANGE.high
     refine: bool = True

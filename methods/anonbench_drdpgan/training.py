@@ -110,6 +110,8 @@ class DrDpganTraining(FusionTraining[_Settings, DrDpganNetworks]):
         """One iteration: guide, anonymize, recover, update discriminator and Critic."""
         if not self._prepared.up:
             self._prepare()
+        if isinstance(self._code, nn.Module):
+            self._code.eval()  # no dropout: it is finished, whatever mode the networks are in
         self._set_rates(step)
         drawn, values = self._draw(batch, step)
         anonymized, terms = self._anonymize(drawn, step)
@@ -142,7 +144,8 @@ class DrDpganTraining(FusionTraining[_Settings, DrDpganNetworks]):
                 directions = functional.normalize(embeddings, dim=1)
                 fit_dummy(networks.fake_identity, directions, settings.fake_steps)
             if codes:
-                fit_code(networks.learned_code, embeddings, settings.code_steps)
+                steps = settings.code_steps, settings.code_settling
+                fit_code(networks.learned_code, embeddings, *steps)
         self._prepared.up.fill_(True)
 
     def _draw(self, batch: Batch, step: int) -> tuple[Drawn, Losses]:
