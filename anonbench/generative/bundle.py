@@ -6,12 +6,13 @@ so nobody has to know that to load it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -85,7 +86,8 @@ class BundleFormat(Generic[N]):
             tensors = load_file(path)
             described = tensors.pop(_BUILD, torch.empty(0)).numpy().tobytes()
             build = self._adapter.validate_json(described)
-        except (OSError, SafetensorError, ValidationError) as error:
+            self._refuse_foreign(described)
+        except (OSError, SafetensorError, ValueError) as error:
             raise BadData(
                 f"{path} is no bundle of {self.title} weights.",
                 why=str(error).splitlines()[0],
@@ -95,6 +97,12 @@ class BundleFormat(Generic[N]):
         networks = self.make(build)
         load_state(networks, states.pop("networks", {}), source=str(path))
         return networks, states
+
+    def _refuse_foreign(self, described: bytes) -> None:
+        """What another method says of its networks must not pass for this one's defaults."""
+        foreign = from_json(described).keys() - {field.name for field in fields(self.build)}
+        if foreign:
+            raise ValueError(f"It is of another method: it says {', '.join(sorted(foreign))}.")
 
 
 def by_entry(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -100,8 +100,8 @@ class Artefact(NamedTuple):
             unknown: the first import then records it.
         bytes: Size of the file or of all files of the folder, 0 where unknown.
         parts: The files it is made of; a later part replaces equal paths of an earlier one.
-        page: For an artefact that nobody may pass on: where its authors offer it, and how, so
-            that a user downloads it by hand. Such an artefact is one file without mirrors.
+        page: For an artefact that nobody may pass on, or has: where its authors offer it, and how,
+            or what else a user does to have it. Such an artefact is one file without mirrors.
         importer: `module:function` that takes the downloaded file and the path to write; it
             checks the one and writes the other, or raises BadData. Empty: the file is copied.
         stored: Name of what the importer writes; empty where it keeps the file's name.
@@ -142,7 +142,7 @@ class Artefact(NamedTuple):
             return f"Run: {self.fetch_command}"
         file = self.parts[0].file
         return (
-            f"Get {file} from its authors, {self.page}\n"
+            f"Get {file}: {self.page}\n"
             f"  then run: anonbench weights import {self.name} {file}"
         )
 

@@ -122,9 +122,9 @@ def require_by_hand(names: Iterable[str]) -> None:
         f"\n    anonbench weights import {entry.name} {entry.parts[0].file}" for entry in missing
     )
     raise MissingArtefact(
-        f"Weights that only their authors offer are not on this machine:{files}",
+        f"Weights that only you can bring are not on this machine:{files}",
         why="Nothing else is used in their place, neither other weights nor random ones.",
-        mend=f"Download them, then run:{commands}",
+        mend=f"Once you have them, run:{commands}",
     )
 
 

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from anonbench import weights
+from anonbench.errors import BadData
 from anonbench.generative.bundle import BundleFormat
 from anonbench.generative.models import Model, with_demo_priors, with_official_priors
 from anonbench.generative.priors import Morphology
 from anonbench.nets.dlib_resnet import DlibFaceResNet
 from anonbench.weights.convert import save
-from anonbench_drdpgan.networks import Build, DrDpganNetworks
+from anonbench_drdpgan.networks import Build, CodeName, DrDpganNetworks
 
 BUNDLES = BundleFormat(
     "drdpgan", "DR-DPGAN", Build, DrDpganNetworks, lambda networks: networks.build
@@ -16,6 +17,7 @@ BUNDLES = BundleFormat(
 # Demos by checkpoint: the file with their weights. The other checkpoints take official priors.
 DEMOS = {"demo": "anonbench_drdpgan/demo.safetensors"}
 _POSE = 3
+_IMAGE = 256  # pixels of the checkpoints with official priors
 
 
 def load_model(checkpoint: str, own: str, device: str) -> Model[DrDpganNetworks]:
@@ -67,11 +69,32 @@ def _morphology(networks: DrDpganNetworks) -> Morphology:
     return "expression" if networks.architecture.geometry == 64 + _POSE else "shape+expression"
 
 
-def import_bundle(source: Path, target: Path) -> None:
-    """Importer of a bundle that somebody trained, checked.
+def import_trained(source: Path, target: Path) -> None:
+    """Importer of a bundle for the checkpoint `trained`, checked.
 
     Raises:
         BadData: It is none, or its keys or shapes are not those of its networks.
     """
+    _import(source, target, "ieee754")
+
+
+def import_trained_learned(source: Path, target: Path) -> None:
+    """Importer of a bundle for the checkpoint `trained-learned`, checked.
+
+    Raises:
+        BadData: It is none, or its keys or shapes are not those of its networks.
+    """
+    _import(source, target, "learned")
+
+
+def _import(source: Path, target: Path, code: CodeName) -> None:
     networks, _ = BUNDLES.read(source)
+    found = networks.architecture.sizes.image, networks.build.code
+    if found != (_IMAGE, code):
+        raise BadData(
+            f"{source} is for {found[0]} pixels and the code '{found[1]}', not for {_IMAGE} and "
+            f"'{code}'.",
+            mend="Import it as drdpgan-trained or drdpgan-trained-learned, whichever fits; use "
+            "one of another size by drdpgan:bundle=FILE.",
+        )
     save(BUNDLES.pack(networks), target)

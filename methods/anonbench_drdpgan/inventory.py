@@ -40,6 +40,8 @@ def _own(networks: DrDpganNetworks) -> list[Part]:
     noise = torch.randn(1, networks.fake_identity.hidden.in_features)
     parts = [Part("fake identity", networks.fake_identity, (noise,))]
     if networks.build.code == "learned":
-        identity = torch.randn(1, networks.architecture.identity)
-        parts.append(Part("binary code", networks.learned_code, (identity,)))
+        code = networks.learned_code
+        identity, bits = torch.randn(1, code.identity), torch.ones(1, code.count)
+        parts.append(Part("binary code mapping", code.mapping, (identity,)))
+        parts.append(Part("binary code decoder", code.decoder, (bits,)))
     return parts

@@ -4,7 +4,7 @@ Lin, Wang and Zheng, "DR-DPGAN: Dual Prior GAN for Image Privacy Based on Dynami
 Journal of Advanced Digital Communications (2025).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 import torch
@@ -87,7 +87,7 @@ class DrDpgan:
         images = self._model.signed(faces)
         identity = self._model.embed(images)
         fake = self._fake(identity, keys)
-        bits = self._code.spread(self._code.encode(identity))
+        bits = self._code.spread(_each(self._code.encode, identity))
         published = self._render(images, fake.identity, bits, keys)
         remarks = {
             "converged": fake.converged,
@@ -118,7 +118,7 @@ class DrDpgan:
             NaN comes out grey: nothing was recovered.
         """
         images = self._model.signed(published)
-        identity = self._code.decode(self._code.gather(self._model.extract(images)) > 0)
+        identity = self.decode_bits(self._code.gather(self._model.extract(images)) > 0)
         placeholder = drawn_bits(keys, (self._build.architecture.identity, WIDTH))
         restored = self._render(images, identity, placeholder.to(images.device), keys)
         return restored.nan_to_num(nan=0.5)
@@ -126,7 +126,7 @@ class DrDpgan:
     @torch.no_grad()
     def hidden_bits(self, faces: Tensor) -> Tensor:
         """The bits `[B, l]` of the faces' identities: their floats' own, or a learned code."""
-        return self._code.encode(self.hidden_numbers(faces))
+        return _each(self._code.encode, self.hidden_numbers(faces))
 
     @torch.no_grad()
     def hidden_numbers(self, faces: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class DrDpgan:
     @torch.no_grad()
     def decode_bits(self, bits: Tensor) -> Tensor:
         """The identities `[B, n]` for which bits `[B, l]` stand."""
-        return self._code.decode(bits)
+        return _each(self._code.decode, bits)
 
     def _render(
         self, images: Tensor, identity: Tensor, bits: Tensor, keys: Sequence[bytes]
@@ -151,4 +151,11 @@ class DrDpgan:
         if self._noise == "fresh":
             for generator in generators:
                 generator.seed()
-        return self._model.synthesize(images, steering(identity), bits, generators)
+        rows = zip(images, steering(identity), bits, generators, strict=True)
+        rendered = [self._model.synthesize(x[None], f[None], b[None], [g]) for x, f, b, g in rows]
+        return torch.cat(rendered)
+
+
+def _each(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """What a function makes of every row alone: in another batch its last bits may be others."""
+    return torch.cat([function(row[None]) for row in batch])
