@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anonbench import registry, weights
@@ -20,10 +19,18 @@ from anonbench.engine.channel import to_uint8
 from anonbench.engine.models import resolve_device
 from anonbench.engine.stages import to_tensor
 from anonbench.errors import UserError
-from anonbench.interfaces import HidesPassword, Method, ReversibleMethod
+from anonbench.interfaces import (
+    DecodesPassword,
+    HidesPassword,
+    Method,
+    Remarking,
+    ReversibleMethod,
+)
+from anonbench.testing.hidden_bits import hidden_bit_rules
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.testing.outcome import Check, NotApplicableError, NotConformingError, Rule, run_rules
 from anonbench.testing.randomness import isolated
+from anonbench.testing.remarks import remark_rules
 from anonbench.testing.stages import TOLERANCE, KeyEffect, Stage, difference, stage_rules
 from anonbench.values import sample_key
 
@@ -77,10 +84,11 @@ def check_method(spec: str, device: str = "cpu", size: int | None = None) -> lis
     checks += of_anonymize
     if failures(of_anonymize):
         reason = "'anonymize' must pass first"
-        return [*checks, _skip("recover", reason), _skip("hidden bits", reason)]
+        return checks + [_skip(name, reason) for name in ("recover", "hidden bits", "remarks")]
     published = publish(anonymize.trial.output)
     checks += _check_recover(subject, anonymize, published)
-    return checks + _check_hidden_bits(subject, anonymize.images, published)
+    checks += _check_hidden_bits(subject, anonymize.images, published)
+    return checks + _check_remarks(subject, anonymize)
 
 
 def failures(checks: list[Check]) -> list[Check]:
@@ -153,19 +161,26 @@ def _built(subject: Subject) -> str:
 
 
 def _abilities(subject: Subject) -> str:
-    """The object has the methods that its card promises, and no others."""
+    """The object has the methods that its card promises, and no others.
+
+    Only a code of its own may be there unused: a checkpoint may hide float32 instead.
+    """
     card = subject.card
-    promises = (
+    promises = [
         (Method, "anonymize", True),
+        (Remarking, "anonymize_with_remarks", bool(card.remarks)),
         (ReversibleMethod, "recover", card.reversible),
         (HidesPassword, "hidden_bits and extract_bits", card.hidden_bits > 0),
-    )
+    ]
+    if card.hidden_format == "learned":
+        promises.append((DecodesPassword, "hidden_numbers and decode_bits", True))
     for kind, names, wanted in promises:
         if isinstance(subject.method, kind) != wanted:
             raise NotConformingError(
                 f"The card says reversible = {str(card.reversible).lower()}, hidden_bits = "
-                f"{card.hidden_bits}, but the object has {'no' if wanted else 'a'} {names}. "
-                "Mend the card or the class."
+                f"{card.hidden_bits}, hidden_format = '{card.hidden_format}', "
+                f"{len(card.remarks)} remarks, but the object has {'no' if wanted else 'a'} "
+                f"{names}. Mend the card or the class."
             )
     return "; ".join(names for _, names, wanted in promises if wanted)
 
@@ -219,37 +234,14 @@ def _honest(subject: Subject, anonymize: Stage, stage: Stage) -> str:
     return f"from published pixels and keys in a new object: difference {found:.2g}"
 
 
-# -------------------------------------------------------------------------------- hidden bits
+# --------------------------------------------------------------------- hidden bits and remarks
 def _check_hidden_bits(subject: Subject, images: Tensor, published: Tensor) -> list[Check]:
-    method, count = subject.method, subject.card.hidden_bits
-    if not count:
+    if not subject.card.hidden_bits:
         return [_skip("hidden bits", "the card says hidden_bits = 0")]
-    return run_rules(
-        [
-            Rule("hidden bits: embedded", partial(_embedded, method, images.clone(), count)),
-            Rule("hidden bits: extracted", partial(_extracted, method, published.clone(), count)),
-        ]
-    )
+    return run_rules(hidden_bit_rules(subject.card, subject.method, images, published))
 
 
-def _embedded(method: HidesPassword, images: Tensor, count: int) -> str:
-    with torch.no_grad():
-        bits = method.hidden_bits(images)
-    if bits.shape != (len(images), count) or bits.dtype != torch.bool:
-        raise NotConformingError(
-            f"hidden_bits returned {tuple(bits.shape)} {bits.dtype}. Return [B, {count}] bool, "
-            "as many as the card's hidden_bits."
-        )
-    return f"[B, {count}] bool"
-
-
-def _extracted(method: HidesPassword, published: Tensor, count: int) -> str:
-    with torch.no_grad():
-        logits = method.extract_bits(published)
-    right = logits.shape == (len(published), count) and logits.is_floating_point()
-    if not right or not bool(logits.isfinite().all()):
-        raise NotConformingError(
-            f"extract_bits returned {tuple(logits.shape)} {logits.dtype}. Return [B, {count}] "
-            "finite floating-point logits, positive for 1, as many as the card's hidden_bits."
-        )
-    return f"[B, {count}] logits"
+def _check_remarks(subject: Subject, anonymize: Stage) -> list[Check]:
+    if not subject.card.remarks:
+        return [_skip("remarks", "the card lists none")]
+    return run_rules(remark_rules(subject.card, subject.method, anonymize))

@@ -1,4 +1,4 @@
-"""Toy methods for the conformance suite: two that keep every promise, and one for each breach."""
+"""Toy methods for the conformance suite: some that keep every promise, one for each breach."""
 
 import random
 from typing import ClassVar
@@ -20,6 +20,8 @@ PLAIN = MethodCard(
     key="seed",
 )
 VAULT = PLAIN.model_copy(update={"reversible": True, "key": "password", "hidden_bits": 8})
+CODER = VAULT.model_copy(update={"hidden_format": "learned"})
+TALKER = PLAIN.model_copy(update={"remarks": {"mean": "of the crop", "dark": "1 if so"}})
 
 
 def changed(card, **fields):
@@ -63,6 +65,26 @@ class GoodVault(Good):
         return published.mean((2, 3)).repeat(1, 3)[:, :8] - 0.5
 
 
+class GoodCoder(GoodVault):
+    """Its bits stand for two numbers; also for those that nobody embedded."""
+
+    card = CODER
+
+    def hidden_numbers(self, faces):
+        return faces.mean((2, 3))[:, :2]
+
+    def decode_bits(self, bits):
+        return bits.float()[:, :2]
+
+
+class GoodTalker(Good):
+    card = TALKER
+
+    def anonymize_with_remarks(self, faces, keys):
+        mean = faces.mean((1, 2, 3))
+        return self.anonymize(faces, keys), {"mean": mean, "dark": mean < 0.5}
+
+
 # ----------------------------------------------------------------------------- card and object
 class NoSource(Good):
     card = changed(PLAIN, paper="", licence=" ")
@@ -96,6 +118,18 @@ class UnannouncedRecover(GoodVault):
 
 class NoHiddenBits(Good):
     card = changed(PLAIN, hidden_bits=8)
+
+
+class NoCode(GoodVault):
+    card = CODER
+
+
+class NoRemarks(Good):
+    card = TALKER
+
+
+class UnannouncedRemarks(GoodTalker):
+    card = PLAIN
 
 
 # ----------------------------------------------------------------------------------- anonymize
@@ -313,3 +347,73 @@ class BoolLogits(GoodVault):
 class InfiniteLogits(GoodVault):
     def extract_bits(self, published):
         return super().extract_bits(published) / 0
+
+
+class OneNumber(GoodCoder):
+    def hidden_numbers(self, faces):
+        return super().hidden_numbers(faces)[:, 0]
+
+
+class NumbersOfAnotherType(GoodCoder):
+    def hidden_numbers(self, faces):
+        return super().hidden_numbers(faces).double()
+
+
+class DecodesTooMany(GoodCoder):
+    def decode_bits(self, bits):
+        return bits.float()
+
+
+class DecodesNothing(GoodCoder):
+    def decode_bits(self, bits):
+        return super().decode_bits(bits) / 0
+
+
+class CannotDecodeWhatItReads(GoodCoder):
+    """Its code knows the words that it makes, and no others."""
+
+    def hidden_bits(self, faces):
+        return torch.zeros(len(faces), 8, dtype=torch.bool)
+
+    def extract_bits(self, published):
+        return super().extract_bits(published).abs() + 1
+
+    def decode_bits(self, bits):
+        return torch.where(bits[:, :1], torch.nan, super().decode_bits(bits))
+
+
+# ------------------------------------------------------------------------------------- remarks
+class RemarksUnlisted(GoodTalker):
+    def anonymize_with_remarks(self, faces, keys):
+        images, said = super().anonymize_with_remarks(faces, keys)
+        return images, {**said, "colour": said["mean"]}
+
+
+class RemarksTooLittle(GoodTalker):
+    def anonymize_with_remarks(self, faces, keys):
+        images, said = super().anonymize_with_remarks(faces, keys)
+        return images, {"mean": said["mean"]}
+
+
+class RemarksOnce(GoodTalker):
+    def anonymize_with_remarks(self, faces, keys):
+        images, said = super().anonymize_with_remarks(faces, keys)
+        return images, {**said, "mean": said["mean"].mean()}
+
+
+class RemarksNothing(GoodTalker):
+    def anonymize_with_remarks(self, faces, keys):
+        images, said = super().anonymize_with_remarks(faces, keys)
+        return images, {**said, "mean": said["mean"] / 0}
+
+
+class RemarksOnOtherImages(GoodTalker):
+    def anonymize_with_remarks(self, faces, keys):
+        images, said = super().anonymize_with_remarks(faces, keys)
+        return 1 - images, said
+
+
+class RemarksOnTheBatch(GoodTalker):
+    def anonymize_with_remarks(self, faces, keys):
+        images, said = super().anonymize_with_remarks(faces, keys)
+        return images, {**said, "mean": said["mean"].mean().expand(len(faces))}

@@ -25,6 +25,9 @@ BREACHES = {
     "NoRecover": "object: abilities",
     "UnannouncedRecover": "object: abilities",
     "NoHiddenBits": "object: abilities",
+    "NoCode": "object: abilities",
+    "NoRemarks": "object: abilities",
+    "UnannouncedRemarks": "object: abilities",
     "WrongShape": "anonymize: shape",
     "ReturnsArray": "anonymize: shape",
     "Raises": "anonymize: shape",
@@ -61,14 +64,26 @@ BREACHES = {
     "TooManyLogits": "hidden bits: extracted",
     "BoolLogits": "hidden bits: extracted",
     "InfiniteLogits": "hidden bits: extracted",
+    "OneNumber": "hidden bits: numbers",
+    "NumbersOfAnotherType": "hidden bits: numbers",
+    "DecodesTooMany": "hidden bits: decoded",
+    "DecodesNothing": "hidden bits: decoded",
+    "CannotDecodeWhatItReads": "hidden bits: decoded",
+    "RemarksUnlisted": "remarks: listed",
+    "RemarksTooLittle": "remarks: listed",
+    "RemarksOnce": "remarks: listed",
+    "RemarksNothing": "remarks: listed",
+    "RemarksOnOtherImages": "remarks: images",
+    "RemarksOnTheBatch": "remarks: batch",
 }
+GOOD = ("Good", "GoodVault", "GoodCoder", "GoodTalker")
 
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     """Every toy is a registered method under its class name."""
     torch.set_num_threads(1)
-    for name in ("Good", "GoodVault", *BREACHES):
+    for name in (*GOOD, *BREACHES):
         point = EntryPoint(name, f"conformance_toys:{name}", "anonbench.methods")
         monkeypatch.setitem(registry.methods._points, name, point)
 
@@ -86,19 +101,38 @@ def test_a_broken_method_fails_exactly_the_check_it_breaks(name):
 
 def test_every_toy_is_used():
     classes = {name for name, value in vars(toys).items() if isinstance(value, type)}
-    assert classes - {"MethodCard"} == {"Good", "GoodVault", *BREACHES}
+    assert classes - {"MethodCard"} == {*GOOD, *BREACHES}
 
 
 def test_a_method_that_keeps_its_promises_passes():
     checks = check_method("Good")
     assert not failures(checks)
-    assert {c.name for c in checks if c.skipped} == {"recover", "hidden bits"}
+    assert {c.name for c in checks if c.skipped} == {"recover", "hidden bits", "remarks"}
 
 
 def test_a_reversible_method_is_checked_in_full():
     checks = check_method("GoodVault")
-    assert set(statuses(checks).values()) == {"passed"}
+    assert {c.name for c in checks if not c.passed} == {"remarks"}
     assert {"recover: honest", "recover: keys", "hidden bits: extracted"} <= set(statuses(checks))
+    assert "hidden bits: decoded" not in statuses(checks)
+
+
+@pytest.mark.parametrize(("name", "ability"), [("GoodCoder", "decoded"), ("GoodTalker", "batch")])
+def test_codes_and_remarks_are_checked_where_there_are_any(name, ability):
+    checks = check_method(name)
+    assert not failures(checks)
+    assert any(c.name.endswith(f": {ability}") and c.passed for c in checks)
+
+
+def test_a_code_may_stay_unused(monkeypatch):
+    """As by a checkpoint that hides float32 patterns instead."""
+    monkeypatch.setattr(
+        toys.GoodCoder, "card", toys.changed(toys.GoodCoder.card, hidden_format="float32")
+    )
+    monkeypatch.setattr(registry.methods, "_cards", {})
+    checks = check_method("GoodCoder")
+    assert not failures(checks)
+    assert "hidden bits: decoded" not in statuses(checks)
 
 
 def test_a_public_seed_promises_nothing_for_recovery(monkeypatch):
@@ -198,7 +232,7 @@ def test_command_prints_a_table_and_succeeds():
     result = CliRunner().invoke(app, ["test-method", "pixelate", "--size", "64"])
     assert result.exit_code == 0
     assert "anonymize: batch size" in result.stdout
-    assert "pixelate: 17 passed, 0 failed, 2 skipped" in result.stdout
+    assert "pixelate: 17 passed, 0 failed, 3 skipped" in result.stdout
 
 
 def test_command_exits_with_1_and_says_how_to_mend():
