@@ -314,6 +314,8 @@ def _show_metrics(result: "Result") -> None:
         judge = f"{metric.judge} (white-box)" if metric.white_box else metric.judge
         table.add_row(judge, metric.name, value, std, *(spans or [""]), str(metric.n))
     console.out.print(table)
+    for remark in result.remarks:
+        console.out.print(f"  {result.method.name}: {remark}", markup=False)
     for warning in result.warnings[:_SHOWN]:
         console.out.print(f"  warning: {warning}", markup=False)
     if len(result.warnings) > _SHOWN:

@@ -10,7 +10,7 @@ from anonbench.cards import ConfigValue
 from anonbench.errors import BadConfig
 from anonbench.report.model import Name, Table, labels, ranks
 from anonbench.report.tables import build, plan_layout
-from anonbench.results.record import Counts, Metric, PluginRef, Result, Setup
+from anonbench.results.record import Counts, Metric, PluginRef, Remark, Result, Setup
 
 ORIGINAL = make_result(make_method("identity", "Original"), (make_metric(0.956),))
 
@@ -201,6 +201,20 @@ def test_warnings_name_the_methods_they_concern() -> None:
     texts = [note.text for note in table.notes]
     assert "all alike" in texts
     assert "A: float" in texts
+
+
+def test_what_methods_say_stands_in_the_notes() -> None:
+    converged = Remark(
+        name="converged", says="1 if so", images=3000, mean=0.998, low=1, high=1, min=0, max=1
+    )
+    cosine = Remark(
+        name="cosine", says="of both", images=3000, mean=0.25, low=0.1, high=0.4, min=-0.5, max=0.5
+    )
+    said = result(0.1, "a", remarks=(converged, cosine))
+    texts = [note.text for note in table_of(said, result(0.1, "b")).notes]
+    assert "A: converged 0.998 of 3,000 images (1 if so)." in texts
+    assert "A: cosine 0.25 of 3,000 images, 95 % of them from 0.1 to 0.4 (of both)." in texts
+    assert not any(text.startswith("B: ") for text in texts)
 
 
 # ------------------------------------------------------------------------------ published values
