@@ -44,7 +44,8 @@ def table(
     layout: Annotated[
         str,
         typer.Option(
-            help="Metrics and order of a paper's table, e.g. `--layout g2face-table-1`.",
+            help="One table as in a paper, its numbers above those measured here, "
+            "e.g. `--layout drdpgan-table-2`.",
             metavar="TABLE",
         ),
     ] = "",
@@ -75,19 +76,31 @@ def table(
 ) -> None:
     """Print results as a table: methods by judges, grouped by what may be compared.
 
+    With --layout it has the columns of a paper's table and groups of rows: the paper's numbers,
+    then what was measured here, a group per data, judge and channel.
+
     CSV is long instead: one line per metric, whatever --metric says, with every field.
 
     Example: `anonbench table runs --layout g2face-table-1 --format latex`.
     """
+    from anonbench.errors import BadConfig
     from anonbench.results import store
 
+    if layout and metric:
+        raise BadConfig(
+            f"--layout {layout} already says which metrics are shown.",
+            mend="Leave --metric or --layout out.",
+        )
     results = store.load_folder(folder, console.report_error)
     grouped = _by_protocol(results, folder, protocol, layout)
     if format_ is Format.CSV:
         text = _csv(grouped, layout, published)
     else:
         metrics = tuple(name for name in metric.split(",") if name)
-        tables = _tables(grouped, metrics, layout, published, digits)
+        if layout:
+            tables = [_paper_table(grouped, layout, published, digits)]
+        else:
+            tables = _tables(grouped, metrics, published, digits)
         text = _render(tables, format_, to_file=output is not None)
     _emit(text, output)
 
@@ -134,7 +147,6 @@ def _by_protocol(
 def _tables(
     grouped: dict[str, list[Result]],
     metrics: Sequence[str],
-    layout: str,
     published: bool,
     digits: int | None,
 ) -> list[Table]:
@@ -147,13 +159,23 @@ def _tables(
                 results,
                 protocol,
                 metrics=metrics,
-                paper_table=layout,
                 show_published=published,
                 digits=digits,
             ),
         )
         for protocol, results in sorted(grouped.items())
     ]
+
+
+def _paper_table(
+    grouped: dict[str, list[Result]], layout: str, published: bool, digits: int | None
+) -> Table:
+    from anonbench.report import paper_layout
+    from anonbench.results import published as papers
+
+    results = [result for _, group in sorted(grouped.items()) for result in group]
+    paper = papers.table(layout)
+    return paper_layout.build(results, paper, show_published=published, digits=digits)
 
 
 def _csv(grouped: dict[str, list[Result]], layout: str, published: bool) -> str:

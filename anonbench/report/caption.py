@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from anonbench import registry
+from anonbench.errors import UserError
 from anonbench.report import entries
+from anonbench.report.cells import REFERENCE
 from anonbench.report.model import ABSENT, Name, Note, Row, labels
 from anonbench.results import published as papers
+from anonbench.results.published import PublishedTable, PublishedValue
 from anonbench.results.record import Counts, Result
 
-if TYPE_CHECKING:
-    from anonbench.report.tables import Layout
-
 RANKING = "Best in bold, second best underlined, ties at the printed precision included."
+RANKING_IN_GROUPS = RANKING.replace("included.", "included, within each group of rows.")
+REFERENCE_APART = "The unprotected original is the reference and is not ranked."
 
 
 def caption(
@@ -25,27 +27,64 @@ def caption(
     has_reference: bool,
 ) -> str:
     """Metric, data, conditions that all measured columns share, what ± is, counts, ranking."""
-    shown = [m for r in results for m in r.metrics if m.name in metrics and m.value is not None]
     datasets = _distinct(result.dataset.title for result in results)
-    spreads = _distinct(metric.std_of for metric in shown if metric.std is not None)
     seeds = _distinct(str(result.setup.seed) for result in results)
     facts = _shared([entries.conditions(result).facts for result in results])
     parts = [
         f"{_list(titles.values())} on {_list(datasets)}.",
         f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
-        *(f"± is the standard deviation over {spread}." for spread in spreads),
+        *_spreads(results, metrics),
         *_common_counts(results),
         RANKING,
     ]
     if has_reference:
-        parts.append("The unprotected original is the reference and is not ranked.")
+        parts.append(REFERENCE_APART)
     return " ".join(parts)
 
 
-def remarks(
-    results: Sequence[Result], superseded: Sequence[Result], rows: Sequence[Row], layout: Layout
+def paper_caption(paper: PublishedTable, results: Sequence[Result]) -> str:
+    """Which table of a paper it follows, and under which conditions numbers were measured here.
+
+    Args:
+        paper: The published table.
+        results: Results of which numbers are shown.
+    """
+    data = _list(_distinct(result.dataset.title for result in results)) or "nothing"
+    parts = [
+        f"After {paper.paper}, Table {paper.number} (“{paper.title}”).",
+        f"Measured here: {data}.",
+    ]
+    if results:
+        facts = [f"{k} {v}" for k, v in _shared([entries.circumstances(r) for r in results])]
+        seeds = _distinct(str(result.setup.seed) for result in results)
+        parts.append(f"Conditions: {', '.join(facts)}, seed {_list(seeds)}.")
+    for name, group in by_protocol(results).items():
+        shared = dict(_shared([entries.protocol(result) for result in group]))
+        lead = shared.pop("protocol", name)
+        parts.append(f"{lead}: {', '.join(f'{k} {v}' for k, v in shared.items())}.")
+    parts += _spreads(results, [column.metric for column in paper.columns])
+    if paper.rows_are == "datasets":
+        return " ".join(parts)
+    parts.append(RANKING_IN_GROUPS)
+    if any(result.method.name == REFERENCE for result in results):
+        parts.append(REFERENCE_APART)
+    return " ".join(parts)
+
+
+def footnotes(
+    results: Sequence[Result],
+    superseded: Sequence[Result],
+    rows: Sequence[Row],
+    values: Iterable[PublishedValue],
 ) -> list[Note]:
-    """Footnotes without a letter: white-box and empty cells, remarks, warnings, caveats."""
+    """Footnotes without a letter: white-box and empty cells, remarks, warnings, caveats.
+
+    Args:
+        results: Results of which numbers are shown.
+        superseded: Results left out for newer ones.
+        rows: The rows of the table.
+        values: Published values that are shown.
+    """
     cells = [cell for row in rows for cell in row.cells]
     notes = []
     if any("†" in cell.marks for cell in cells):
@@ -54,20 +93,53 @@ def remarks(
         )
     if any(cell.text == ABSENT for cell in cells):
         notes.append(Note("Not measured, or not published.", ABSENT))
-    notes += [Note(text) for text in _differing_counts(results)]
-    notes += [Note(text) for text in _distinct(_said(results))]
-    notes += [Note(text) for text in _warnings(results)]
+    protocols = by_protocol(results)
+    for name, group in protocols.items():
+        lead = f"{name}: " if len(protocols) > 1 else ""
+        notes += [Note(f"{lead}{text}") for text in (*_differing_counts(group), *_warnings(group))]
+    said = _distinct(text for group in protocols.values() for text in _said(group))
+    notes += [Note(text) for text in said]
     if superseded:
         notes.append(Note(f"Older results of the same configuration left out: {len(superseded)}."))
-    if layout.show_published:
-        notes += [Note(text) for text in _caveats(layout)]
-    return notes
+    return [*notes, *map(Note, _caveats(tuple(values)))]
 
 
-def _caveats(layout: Layout) -> Iterator[str]:
-    for table_id in _distinct(value.table for value in layout.values):
+def by_protocol(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """The results of each protocol, in the order of their first."""
+    grouped: defaultdict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        grouped[result.protocol.name].append(result)
+    return grouped
+
+
+def dataset_title(name: str) -> str:
+    """The title of a dataset by its name, the name itself where it is not installed."""
+    try:
+        return registry.datasets.card(name).title
+    except UserError:
+        return name
+
+
+def _spreads(results: Sequence[Result], metrics: Sequence[str]) -> list[str]:
+    """What ± is, and of which metrics where it is not the same of all."""
+    spreads: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for result in results:
+        titles = {spec.name: spec.title for spec in entries.specs(result.protocol.name)}
+        for metric in result.metrics:
+            if metric.name in metrics and metric.value is not None and metric.std is not None:
+                spreads[metric.std_of][titles.get(metric.name, metric.name)] = None
+    return [
+        f"± is the standard deviation over {spread}"
+        + (f" ({'; '.join(concerned)})." if len(spreads) > 1 else ".")
+        for spread, concerned in spreads.items()
+    ]
+
+
+def _caveats(values: Sequence[PublishedValue]) -> Iterator[str]:
+    for table_id in _distinct(value.table for value in values):
         table = papers.table(table_id)
-        data = f" on {table.dataset}" if table.dataset else ""
+        datasets = _distinct(v.dataset for v in values if v.table == table_id and v.dataset)
+        data = f" on {_list(map(dataset_title, datasets))}" if datasets else ""
         yield (
             f"Published: {table.paper}, Table {table.number}{data}, as printed there; measured by "
             f"its authors, ranked apart. {table.note}".strip()

@@ -7,6 +7,9 @@ share a row only when method, configuration, weights and seed are.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from anonbench import registry
+from anonbench.cards import MetricSpec
+from anonbench.errors import UserError
 from anonbench.report.model import Direction, Name
 from anonbench.results.published import PublishedValue
 from anonbench.results.record import Counts, JudgeRef, Metric, PluginRef, Result
@@ -96,15 +99,24 @@ def _is_filled(result: Result, judge: JudgeRef | None) -> bool:
     return any(w.startswith(STAMP) for plugin in plugins for w in plugin.weights.values())
 
 
+def specs(protocol: str) -> tuple[MetricSpec, ...]:
+    """What the metrics of a protocol are; nothing where it is not installed."""
+    try:
+        return registry.protocols.card(protocol).metrics
+    except UserError:
+        return ()
+
+
 def _failed(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
+    unjudged = {spec.name for spec in specs(result.protocol.name) if not spec.judged}
     for name in metrics:
-        for judge in result.judges:
+        for judge in (None,) if name in unjudged else result.judges or (None,):
             yield Entry(
                 method=result.method.name,
                 row=method_name(result),
                 group=conditions(result),
                 judge=_judge_name(result, judge),
-                judge_name=judge.name,
+                judge_name=judge.name if judge else "",
                 metric=name,
                 direction="none",
                 value=None,
@@ -125,21 +137,38 @@ def method_name(result: Result) -> Name:
 
 def conditions(result: Result) -> Name:
     """The column group of a result: all that must be equal for numbers to be comparable."""
-    setup, dataset = result.setup, result.dataset
-    facts = [
-        ("protocol", f"{result.protocol.name} v{result.protocol.version}"),
-        *((key, str(value)) for key, value in result.protocol.config.items()),
+    facts = (*protocol(result), *circumstances(result), *data(result).facts)
+    return Name(f"measured on {result.dataset.title}", tuple(dict.fromkeys(facts)))
+
+
+def protocol(result: Result) -> Facts:
+    """What was measured: protocol, version and settings."""
+    name = f"{result.protocol.name} v{result.protocol.version}"
+    return (("protocol", name), *((k, str(v)) for k, v in result.protocol.config.items()))
+
+
+def circumstances(result: Result) -> Facts:
+    """Whatever decides numbers and belongs neither to the protocol nor to the data."""
+    return (
         ("suite", result.suite),
-        ("manifest", dataset.manifest[:8]),
-        *_facts(dataset)[1:],
-        ("channel", setup.channel),
-        ("presentation", setup.presentation),
-        ("detector", _full(setup.detector)),
+        ("channel", result.setup.channel),
+        ("presentation", result.setup.presentation),
+        ("detector", _full(result.setup.detector)),
         ("precision", result.environment.precision),
-    ]
-    if setup.limit is not None:
-        facts.append(("limit", str(setup.limit)))
-    return Name(f"measured on {dataset.title}", tuple(dict.fromkeys(facts)))
+    )
+
+
+def data(result: Result) -> Name:
+    """The data of a result, with all that tells them from others under the same title."""
+    limit = result.setup.limit
+    return Name(
+        result.dataset.title,
+        (
+            ("manifest", result.dataset.manifest[:8]),
+            *_facts(result.dataset)[1:],
+            *([("limit", str(limit))] if limit is not None else []),
+        ),
+    )
 
 
 def slots(result: Result) -> Iterator[tuple[Name, Name, Name]]:

@@ -43,11 +43,12 @@ def latex(table: Table) -> str:
     """A `table` environment, or `table*` where it has many columns; needs only booktabs."""
     wide = len(table.columns) > _WIDE
     environment = "table*" if wide else "table"
+    small = wide or any(row.group for row in table.rows)
     body = [*_tabular(table), *_notes(table.notes)]
     lines = [
         rf"\begin{{{environment}}}[t]",
         r"  \centering",
-        *([r"  \footnotesize\setlength{\tabcolsep}{4pt}"] if wide else []),
+        *([r"  \footnotesize\setlength{\tabcolsep}{4pt}"] if small else []),
         rf"  \caption{{{escape(table.caption)}}}",
         rf"  \label{{tab:{table.name}}}",
         *(f"  {line}".rstrip() for line in body),
@@ -61,14 +62,24 @@ def _tabular(table: Table) -> Iterator[str]:
     yield r"  \toprule"
     if table.spans():
         yield from _group_headings(table)
-    yield f"  {_line('Method', *(_heading(column) for column in table.columns))}"
-    yield r"  \midrule"
-    for row, following in zip(table.rows, (*table.rows[1:], None), strict=True):
-        yield f"  {_line(escape(row.label), *map(_cell, row.cells))}"
-        if _ends_references(row, following):
-            yield r"  \midrule"
+    yield f"  {_line(escape(table.stub), *(_heading(column) for column in table.columns))}"
+    for group, rows in table.row_groups():
+        yield r"  \midrule"
+        if group:
+            width = len(table.columns) + 1
+            heading = rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(group)}}}}}"
+            yield f"  {_line(heading)}"
+        yield from _group_rows(group, rows)
     yield r"  \bottomrule"
     yield r"\end{tabular}"
+
+
+def _group_rows(group: str, rows: tuple[Row, ...]) -> Iterator[str]:
+    indent = r"\quad " if group else ""
+    for row, following in zip(rows, (*rows[1:], None), strict=True):
+        yield f"  {_line(indent + escape(row.label), *map(_cell, row.cells))}"
+        if not group and _ends_references(row, following):
+            yield r"  \midrule"
 
 
 def _group_headings(table: Table) -> Iterator[str]:

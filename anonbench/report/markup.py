@@ -17,6 +17,7 @@ th, td { padding: .25rem .75rem; text-align: center; white-space: nowrap; }
 th[scope=row] { text-align: start; font-weight: normal; }
 thead tr:last-child > * { border-bottom: 1px solid; }
 tr.reference > * { border-bottom: 1px solid; }
+th[scope=rowgroup] { border-top: 1px solid; text-align: start; font-style: italic; }
 th[scope=colgroup] { border-bottom: 1px solid; }
 small { display: block; max-width: 70rem; }
 """
@@ -33,13 +34,20 @@ def markdown(table: Table) -> str:
     lines = [
         _plain(table.caption),
         "",
-        _pipes(["Method", *map(_plain_heading, headings)]),
+        _pipes([_plain(table.stub), *map(_plain_heading, headings)]),
         _pipes(["---", *(":---:" for _ in table.columns)]),
-        *(_pipes([_plain(row.label), *map(_markdown_cell, row.cells)]) for row in table.rows),
+        *(line for group, rows in table.row_groups() for line in _markdown_rows(group, rows)),
         "",
         *(f"{_superscript(note)}{_plain(note.text)}  " for note in table.notes),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_rows(group: str, rows: Sequence[Row]) -> Iterator[str]:
+    if group:
+        yield _pipes([f"*{_plain(group)}*", *("" for _ in rows[0].cells)])
+    for row in rows:
+        yield _pipes([_plain(row.label), *map(_markdown_cell, row.cells)])
 
 
 def _pipes(cells: Iterable[str]) -> str:
@@ -90,11 +98,16 @@ def _section(table: Table) -> Iterator[str]:
         )
         yield f"<tr><td></td>{''.join(groups)}</tr>"
     headings = (f'<th scope="col">{escape(column.heading)}</th>' for column in table.columns)
-    yield f'<tr><th scope="col">Method</th>{"".join(headings)}</tr>'
+    yield f'<tr><th scope="col">{escape(table.stub)}</th>{"".join(headings)}</tr>'
     yield "</thead>"
-    yield "<tbody>"
-    yield from map(_html_row, table.rows)
-    yield "</tbody></table>"
+    for group, rows in table.row_groups():
+        yield "<tbody>"
+        if group:
+            width = len(table.columns) + 1
+            yield f'<tr><th scope="rowgroup" colspan="{width}">{escape(group)}</th></tr>'
+        yield from map(_html_row, rows)
+        yield "</tbody>"
+    yield "</table>"
     yield from (f"<small>{_superscript(n)}{escape(n.text)}</small>" for n in table.notes)
     yield "</section>"
 
@@ -104,7 +117,7 @@ def _html_row(row: Row) -> str:
         f"<td>{_HTML_STYLES[cell.rank].format(escape(cell.text))}{_marks(cell.marks)}</td>"
         for cell in row.cells
     )
-    kind = ' class="reference"' if row.reference else ""
+    kind = ' class="reference"' if row.reference and not row.group else ""
     return f'<tr{kind}><th scope="row">{escape(row.label)}</th>{"".join(cells)}</tr>'
 
 

@@ -1,8 +1,9 @@
 """A table as every renderer sees it: text in place, marks, ranks and notes decided."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from string import ascii_lowercase
 from typing import Literal
 
@@ -37,11 +38,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A method; a `reference` is not ranked."""
+    """A method; a `reference` is not ranked; `group` is the heading of the rows it belongs to."""
 
     label: str
     reference: bool
     cells: tuple[Cell, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,14 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `name` identifies it in references and file names."""
+    """A table: `name` identifies it in references and file names, `stub` heads its row labels."""
 
     name: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
+    stub: str = "Method"
 
     def spans(self) -> list[tuple[str, int]]:
         """Heading and width of each column group; empty where one group needs no heading."""
@@ -71,6 +74,11 @@ class Table:
             else:
                 spans.append((column.group, 1))
         return spans if len(spans) > 1 else []
+
+    def row_groups(self) -> Iterator[tuple[str, tuple[Row, ...]]]:
+        """Heading and rows of each group of rows; an empty heading where rows are in no group."""
+        for group, rows in groupby(self.rows, key=lambda row: row.group):
+            yield group, tuple(rows)
 
 
 @dataclass(frozen=True)

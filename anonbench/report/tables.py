@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from anonbench import registry
-from anonbench.cards import MetricSpec
-from anonbench.errors import BadConfig, UserError
+from anonbench.errors import BadConfig
 from anonbench.report import entries
-from anonbench.report.caption import caption, remarks
+from anonbench.report.caption import caption, footnotes
+from anonbench.report.cells import REFERENCE, cell, places
 from anonbench.report.entries import Entry
-from anonbench.report.model import Cell, Column, Direction, Name, Notes, Row, Table, labels, ranks
+from anonbench.report.model import Column, Direction, Name, Notes, Row, Table, labels
 from anonbench.results import published as papers
 from anonbench.results.record import Result
 
-REFERENCE = "identity"
-WHITE_BOX = "†"
 DECIMALS = 3
 
 
@@ -54,7 +51,6 @@ def plan_layout(
     protocol: str,
     *,
     metrics: Sequence[str] = (),
-    paper_table: str = "",
     show_published: bool = True,
     digits: int | None = None,
 ) -> Layout:
@@ -63,9 +59,8 @@ def plan_layout(
     Args:
         results: Results of this protocol.
         protocol: Its name.
-        metrics: Names of metrics; by default those of the paper's table, else the headlines of
-            the protocol of which some result has a value, else the first.
-        paper_table: Id of a published table whose metrics and order are taken.
+        metrics: Names of metrics; by default the headlines of the protocol of which some result
+            has a value, else the first.
         show_published: Whether published values are printed.
         digits: Decimals; by default those of the paper, else three.
 
@@ -73,14 +68,9 @@ def plan_layout(
         BadConfig: A metric that no result has.
     """
     measured = list(dict.fromkeys(m.name for result in results for m in result.metrics))
-    values = [
-        value
-        for value in papers.published()
-        if value.protocol == protocol and paper_table in ("", value.table)
-    ]
-    printed = list(dict.fromkeys(value.metric for value in values))
-    headlines = _headlines(results, protocol) or measured[:1] or printed[:1]
-    chosen = list(metrics) or (printed if paper_table else headlines)
+    values = [value for value in papers.published() if value.protocol == protocol]
+    printed = [value.metric for value in values]
+    chosen = list(metrics) or _headlines(results, protocol) or measured[:1] or printed[:1]
     unknown = [name for name in chosen if name not in measured] if metrics else []
     if unknown or not chosen:
         raise BadConfig(
@@ -110,7 +100,10 @@ def build(results: Sequence[Result], layout: Layout) -> Table:
         ),
         columns=tuple(columns.values()),
         rows=tuple(rows),
-        notes=(*notes.all(), *remarks(shown, superseded, rows, layout)),
+        notes=(
+            *notes.all(),
+            *footnotes(shown, superseded, rows, layout.values if layout.show_published else ()),
+        ),
     )
 
 
@@ -128,21 +121,14 @@ def newest(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
 
 def metric_titles(layout: Layout) -> dict[str, str]:
     """Title per metric, from the protocol's card where it is installed."""
-    known = {spec.name: spec.title for spec in _specs(layout.protocol)}
+    known = {spec.name: spec.title for spec in entries.specs(layout.protocol)}
     return {name: known.get(name, name) for name in layout.metrics}
 
 
 def _headlines(results: Sequence[Result], protocol: str) -> list[str]:
     """The headlines of a protocol of which some result has a value."""
     valued = {m.name for result in results for m in result.metrics if m.value is not None}
-    return [spec.name for spec in _specs(protocol) if spec.headline and spec.name in valued]
-
-
-def _specs(protocol: str) -> tuple[MetricSpec, ...]:
-    try:
-        return registry.protocols.card(protocol).metrics
-    except UserError:
-        return ()
+    return [s.name for s in entries.specs(protocol) if s.headline and s.name in valued]
 
 
 def _first_per_cell(measured: Iterable[Entry]) -> list[Entry]:
@@ -212,36 +198,24 @@ def _rows(
         return (method != REFERENCE, at, row_labels[row])
 
     placed = {(entry.row, _key(entry)): entry for entry in cells}
-    ranked = {key: _ranks(cells, layout, key, column) for key, column in columns.items()}
+    ranked = {
+        key: places(
+            [entry for entry in cells if _key(entry) == key],
+            layout.decimals(key[-1]),
+            column.direction,
+        )
+        for key, column in columns.items()
+    }
     return [
         Row(
             label=row_labels[row],
             reference=method_of[row] == REFERENCE,
             cells=tuple(
-                _cell(placed.get((row, key)), layout, ranked[key].get(row, 0), notes)
+                cell(
+                    placed.get((row, key)), layout.decimals(key[-1]), ranked[key].get(row, 0), notes
+                )
                 for key in columns
             ),
         )
         for row in sorted(row_labels, key=order)
     ]
-
-
-def _ranks(cells: Sequence[Entry], layout: Layout, key: _Key, column: Column) -> dict[Name, int]:
-    rivals = [e for e in cells if _key(e) == key and e.ranked and e.method != REFERENCE]
-    printed = [
-        None if e.value is None else round(e.value, layout.decimals(e.metric)) for e in rivals
-    ]
-    places = ranks(printed, column.direction)
-    return {entry.row: place for entry, place in zip(rivals, places, strict=True)}
-
-
-def _cell(entry: Entry | None, layout: Layout, rank: int, notes: Notes) -> Cell:
-    if entry is None:
-        return Cell()
-    text = entry.instead
-    if entry.value is not None:
-        decimals = layout.decimals(entry.metric)
-        text = f"{entry.value:.{decimals}f}"
-        text += f" ± {entry.std:.{decimals}f}" if entry.std is not None else ""
-    marks = [notes.mark(note) for note in entry.notes]
-    return Cell(text, rank, (*([WHITE_BOX] if entry.white_box else []), *marks))

@@ -40,14 +40,18 @@ def text(table: Table, *, width: int | None, styled: bool) -> str:
 def _grid(table: Table, styled: bool) -> Grid:
     titled = bool(table.spans())
     grid = Grid(box=box.HORIZONTALS)
-    grid.add_column("Method", vertical="bottom")
+    grid.add_column(table.stub, vertical="bottom")
     for column in table.columns:
         heading = f"{column.group}\n{column.heading}" if titled else column.heading
         grid.add_column(Text(heading), justify="center", vertical="bottom", max_width=_WIDTH)
-    for row in table.rows:
-        grid.add_row(
-            Text(row.label), *(_cell(c, styled) for c in row.cells), end_section=row.reference
-        )
+    for group, rows in table.row_groups():
+        if group:
+            grid.add_section()
+            grid.add_row(Text(group, style="italic" if styled else ""))
+        for row in rows:
+            label = Text(f"  {row.label}" if group else row.label)
+            cells = (_cell(c, styled) for c in row.cells)
+            grid.add_row(label, *cells, end_section=row.reference and not group)
     return grid
 
 

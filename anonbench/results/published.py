@@ -29,6 +29,7 @@ class PublishedColumn(_Printed):
 
     Attributes:
         title: The paper's heading.
+        group: The paper's heading above it and its neighbours.
         metric: Our name of what is measured.
         judge: Our name of the model that measured; empty where there is or was named none.
         direction: Which way is better.
@@ -39,6 +40,7 @@ class PublishedColumn(_Printed):
     """
 
     title: str
+    group: str = ""
     metric: str
     judge: str = ""
     direction: Direction
@@ -103,6 +105,8 @@ class PublishedTable(_Printed):
         protocol: Our protocol that measures the same.
         dataset: Our dataset; empty where none is involved.
         transposed: Whether the paper prints methods as columns.
+        stub: The paper's heading of its row labels.
+        rows_are: What the row labels name.
         note: What the paper leaves open about its protocol.
         columns: The columns in the paper's order.
         rows: The rows in the paper's order.
@@ -116,6 +120,8 @@ class PublishedTable(_Printed):
     protocol: str
     dataset: str = ""
     transposed: bool = False
+    stub: str = "Method"
+    rows_are: Literal["methods", "datasets"] = "methods"
     note: str = ""
     columns: tuple[PublishedColumn, ...]
     rows: tuple[PublishedRow, ...]
@@ -144,7 +150,7 @@ class PublishedTable(_Printed):
             method_title=row.title,
             variant=row.variant,
             judge=column.judge,
-            column=column.title,
+            column=f"{column.group} {column.title}".strip(),
             metric=column.metric,
             value=float(parts[1]),
             std=float(parts[3]) if parts[3] else None,

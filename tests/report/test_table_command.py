@@ -99,7 +99,36 @@ def test_unknown_layout_is_answered_with_the_known_ones(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("table", folder, "--layout", "g2face-1") == 2
-    assert "g2face-table-1" in capsys.readouterr().err
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "There is no published table 'g2face-1'." in shown
+    for known in (
+        *(f"drdpgan-table-{n}" for n in "123"),
+        *(f"g2face-table-{n}" for n in "1234567"),
+    ):
+        assert known in shown
+
+
+def test_layout_of_several_protocols_is_one_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, metric in (("celebahq-similarity", "cosine"), ("recovery", "mae")):
+        result = make_result("blur", (make_metric(0.25, name=metric),))
+        protocol = result.protocol.model_copy(update={"name": name})
+        store.save(result.model_copy(update={"protocol": protocol, "id": name}), {}, tmp_path)
+    assert run("table", tmp_path, "--layout", "drdpgan-table-2", "--format", "latex") == 0
+    shown = capsys.readouterr().out
+    assert shown.count(r"\label{tab:drdpgan-table-2}") == 1
+    assert r"Blur & 0.250 $\pm$ 0.010" in shown
+    assert r"\underline{0.159} & \underline{0.782} & 0.079 & \underline{20.231}" in shown
+    run("table", tmp_path, "--layout", "drdpgan-table-2", "--no-published")
+    assert "20.231" not in capsys.readouterr().out
+
+
+def test_layout_and_metric_exclude_each_other(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("table", folder, "--layout", "g2face-table-1", "--metric", "auc") == 2
+    assert "Leave --metric or --layout out" in capsys.readouterr().err
 
 
 def test_unwritable_output_is_one_clear_error(

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from result_factory import make_method, make_metric, make_result
 
+from anonbench.report import paper_layout
 from anonbench.report.latex import escape, latex
 from anonbench.report.long import csv_text
 from anonbench.report.markup import html, markdown
 from anonbench.report.model import Cell, Column, Note, Row, Table
 from anonbench.report.tables import build, plan_layout
 from anonbench.report.terminal import text
-from anonbench.results.published import published
+from anonbench.results.published import published, table
 from anonbench.results.record import Result
 
 SMALL = Table(
@@ -104,7 +105,8 @@ def test_latex_compiles(tmp_path: Path) -> None:
         pytest.skip("pdflatex is not installed")
     source = "\n".join(
         [r"\documentclass{article}\usepackage{booktabs}\begin{document}", latex(SMALL),
-         latex(real_table()), r"\end{document}"]
+         latex(real_table()), latex(paper_layout.build([], table("drdpgan-table-2"))),
+         r"\end{document}"]
     )  # fmt: skip
     (tmp_path / "t.tex").write_text(source, encoding="utf-8")
     command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "t.tex"]

@@ -242,14 +242,6 @@ def test_published_row_stands_apart_where_a_method_was_measured_in_two_ways() ->
     assert rows[-3:] == ["G²Face (published)", "G²Face (seed 0)", "G²Face (seed 1)"]
 
 
-def test_layout_takes_metrics_judges_and_decimals_from_the_paper() -> None:
-    judges = ("adaface-ir101-webface12m", "facenet-vggface2")
-    metrics = [make_metric(0.1, j, name=n) for n in ("auc", "tar") for j in judges]
-    table = table_of(make_result("a", tuple(metrics)), paper_table="g2face-table-1")
-    assert [c.title for c in table.columns] == ["Facenet-Vggface2", "Adaface-Ir101-Webface12M"]
-    assert table.rows[0].cells[0].text == "0.100 ± 0.010"
-
-
 def test_metrics_are_columns_in_the_order_asked_for() -> None:
     metrics: tuple[Metric, ...] = (
         make_metric(0.1),
