@@ -80,17 +80,17 @@ class LearnedCode(nn.Module):
     The mapping is that of Figs. 2 and 3: three fully connected layers, then a sigmoid; each value
     becomes a bit by the mean of its own vector (Eqs. 3 and 4). Where the article is open, the
     reading is: ReLU after the first two layers (as in the fake identity generator), and dropout on
-    these two, not on the third, whose neurons are the code itself. The article names no inverse,
-    although it needs one: `decoder`, a perceptron with two hidden layers, has no source in it.
+    these two, not on the third, whose neurons are the code itself. It starts as random projections,
+    see `_mirrored`. The article names no inverse, although it needs one: `decoder` has no source.
 
     Args:
         identity: Length n of an identity.
         count: Length l of the code; it divides 32 n.
-        width: Of the hidden layers of both.
+        width: Of the hidden layers, even; from 2 n on, the code starts without a loss of rank.
         dropout: Probability of dropping a hidden neuron of the mapping in training.
 
     Raises:
-        BadConfig: The code cannot be repeated to fill the password.
+        BadConfig: The code cannot be repeated to fill the password, or the width is odd.
     """
 
     places: Tensor
@@ -98,25 +98,19 @@ class LearnedCode(nn.Module):
 
     def __init__(self, identity: int, count: int, width: int = 512, dropout: float = 0.5) -> None:
         super().__init__()
-        _check_count(identity, count)
+        _check(identity, count, width)
         self.identity, self.count = identity, count
         self.mapping = nn.Sequential(
-            nn.Linear(identity, width),
+            _mirrored(identity, width, inputs=False),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(width, width),
+            _mirrored(width, width),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(width, count),
+            _mirrored(width, count, outputs=False),
             nn.Sigmoid(),
         )
-        self.decoder = nn.Sequential(
-            nn.Linear(count, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, identity),
-        )
+        self.decoder = CodeDecoder(count, width, identity)
         places = _places(identity * WIDTH, count)
         self.register_buffer("places", places, persistent=False)
         self.register_buffer("bit_at", places.flatten().argsort() % count, persistent=False)
@@ -151,18 +145,72 @@ class LearnedCode(nn.Module):
         return logits.flatten(1)[:, self.places].mean(dim=1)
 
 
+class CodeDecoder(nn.Module):
+    """Bits to floats: a linear map and, beside it, a perceptron that starts without effect.
+
+    Args:
+        count: Length l of the code.
+        width: Of the hidden layer.
+        identity: Length n of an identity.
+    """
+
+    def __init__(self, count: int, width: int, identity: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(count, identity)
+        output = nn.Linear(width, identity, bias=False)
+        nn.init.zeros_(output.weight)
+        self.deep = nn.Sequential(nn.Linear(count, width), nn.ReLU(), output)
+
+    def forward(self, signs: Tensor) -> Tensor:
+        """Identities `[B, n]` of bits `[B, l]`, each -1 or 1."""
+        identity: Tensor = self.linear(signs) + self.deep(signs)
+        return identity
+
+
+def _mirrored(wide: int, high: int, *, inputs: bool = True, outputs: bool = True) -> nn.Linear:
+    """A linear layer whose mirrored neurons let the ReLU beside them pass everything.
+
+    Of each pair of outputs one is the negative of the other, and of each pair of inputs the layer
+    takes the difference, so that ReLU layers of this kind start as one orthogonal projection. The
+    signs of random projections keep directions (Charikar, "Similarity estimation techniques from
+    rounding algorithms", 2002); those of PyTorch's initial layers lost three times as much.
+
+    Source: the "looks linear" initialisation of Balduzzi et al., "The shattered gradients problem"
+    (2017).
+
+    Args:
+        wide: Inputs.
+        high: Outputs.
+        inputs: The inputs are such pairs.
+        outputs: The outputs are to be.
+    """
+    layer = nn.Linear(wide, high)
+    block = torch.empty(high // (1 + outputs), wide // (1 + inputs))
+    nn.init.orthogonal_(block)
+    block = torch.cat([block, -block], dim=1) if inputs else block
+    block = torch.cat([block, -block], dim=0) if outputs else block
+    with torch.no_grad():
+        layer.weight.copy_(block)
+        layer.bias.zero_()
+    return layer
+
+
 def above_mean(values: Tensor) -> Tensor:
     """Whether values `[B, l]` reach the mean of their own vector, bool `[B, l]` (Eqs. 3 and 4)."""
     return values >= values.mean(dim=1, keepdim=True)
 
 
-def _check_count(identity: int, count: int) -> None:
+def _check(identity: int, count: int, width: int) -> None:
     room = identity * WIDTH
     if count < 1 or room % count:
         raise BadConfig(
             f"A code of {count} bits cannot be repeated to fill the {room} bits that an identity "
             f"of {identity} floats has room for.",
             mend=f"Choose a length that divides {room}, e.g. {identity * 4}.",
+        )
+    if width % 2:
+        raise BadConfig(
+            f"The code's hidden layers cannot be {width} wide.", mend="Use an even width."
         )
 
 
