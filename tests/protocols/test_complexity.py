@@ -146,7 +146,7 @@ def test_a_method_that_shows_no_networks_is_not_applicable() -> None:
     assert {m.reason for m in found.values()} == {"the method does not show its networks"}
 
 
-@pytest.mark.parametrize("name", ["g2face", "identity", "blackout", "blur", "pixelate"])
+@pytest.mark.parametrize("name", ["g2face", "drdpgan", "identity", "blackout", "blur", "pixelate"])
 def test_methods_show_their_networks(name) -> None:
     assert isinstance(methods.load(name), Profiled)
 
