@@ -239,10 +239,32 @@ def test_no_judge_of_one_setting_is_named_over_numbers_of_another() -> None:
     }
 
 
+def test_a_judge_of_one_setting_gets_no_group_in_another() -> None:
+    printed = layout(
+        2,
+        similarity("j", 0.1, 0.9, config={"seeds": 1}),
+        similarity("k", 0.2, 0.8, config={"seeds": 5}),
+        recovery(0.03, 26.0),
+        show_published=False,
+    )
+    assert {group: rows["DR-DPGAN"] for group, rows in shown(printed).items()} == {
+        "Measured on ORL, judge J, channel png, seeds 1": ["0.100", "0.900", "0.030", "26.000"],
+        "Measured on ORL, judge K, channel png, seeds 5": ["0.200", "0.800", "0.030", "26.000"],
+    }
+
+
+def test_a_part_of_the_data_is_called_so_also_where_nothing_else_was_measured() -> None:
+    printed = layout(2, recovery(0.1, 20.0, setup=setup(limit=30)), show_published=False)
+    assert list(shown(printed)) == ["Measured on ORL (limit 30), channel png"]
+
+
 def test_the_papers_data_come_first_where_they_were_measured() -> None:
-    printed = layout(2, recovery(0.01, 30.0), recovery(0.02, 30.0, dataset=CELEBA_HQ))
+    faces = ORL.model_copy(update={"name": "att", "title": "AT&T"})
+    printed = layout(
+        2, recovery(0.01, 30.0, dataset=faces), recovery(0.02, 30.0, dataset=CELEBA_HQ)
+    )
     assert [group.split(",")[0] for group in shown(printed)] == [
-        "Published: DR-DPGAN (JADC 2025)", "Measured on CelebA-HQ", "Measured on ORL",
+        "Published: DR-DPGAN (JADC 2025)", "Measured on CelebA-HQ", "Measured on AT&T",
     ]  # fmt: skip
 
 
