@@ -103,13 +103,13 @@ class OfficialPriors(Priors):
     Args:
         identity: ArcFace.
         geometry: The regressor of Deep3DFaceRecon.
-        mesh: The loss on the face model.
+        mesh: The loss on the face model; None for a method without one.
     """
 
     identity_size = iresnet.DIM
 
     def __init__(
-        self, identity: ArcFaceIdentity, geometry: D3dfrGeometry, mesh: MeshGeometry
+        self, identity: ArcFaceIdentity, geometry: D3dfrGeometry, mesh: MeshGeometry | None
     ) -> None:
         super().__init__()
         self.identity, self.geometry, self.mesh = identity, geometry, mesh
@@ -117,18 +117,22 @@ class OfficialPriors(Priors):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, reduction: Reduction, morphology: Morphology = "shape+expression") -> Self:
-        """Load all three from the catalogue.
+    def load(cls, reduction: Reduction | None, morphology: Morphology = "shape+expression") -> Self:
+        """Load all from the catalogue.
 
         Args:
-            reduction: Of the norms in Eqs. 17 and 19 of G²Face.
+            reduction: Of the norms in Eqs. 17 and 19 of G²Face; None for no loss on geometry,
+                which does without the face model.
             morphology: Which coefficients steer the decoder beside the pose.
 
         Raises:
             MissingArtefact: Some are not on this machine; it names all of them.
         """
-        weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", "bfm09-front"])
-        mesh = MeshGeometry(load_face_model(weights.path("bfm09-front")), reduction)
+        model = [] if reduction is None else ["bfm09-front"]
+        weights.require_by_hand(["arcface-r50-ms1mv3", "d3dfr", *model])
+        mesh = None
+        if reduction is not None:
+            mesh = MeshGeometry(load_face_model(weights.path("bfm09-front")), reduction)
         return cls(ArcFaceIdentity.load(), D3dfrGeometry.load(morphology), mesh)
 
     def embed(self, images: Tensor) -> Tensor:
@@ -144,7 +148,13 @@ class OfficialPriors(Priors):
         return geometry_of(coefficients, self.geometry.morphology)
 
     def geometry_loss(self, original: Tensor, output: Tensor) -> Tensor:
-        """Eq. 20."""
+        """Eq. 20.
+
+        Raises:
+            TypeError: They were loaded without a face model.
+        """
+        if self.mesh is None:
+            raise TypeError("these priors were loaded without a loss on geometry")
         loss: Tensor = self.mesh(original, output)
         return loss
 
@@ -217,10 +227,10 @@ class DemoPriors(Priors):
 
 def load_priors(
     settings: TrainingSettings,
-    reduction: Reduction = "sum",
+    reduction: Reduction | None = "sum",
     morphology: Morphology = "shape+expression",
 ) -> Priors:
-    """The priors that the settings name; the other arguments are for the official ones.
+    """The priors that the settings name; the other arguments are for the official ones' `load`.
 
     Raises:
         MissingArtefact: Their weights are not on this machine.

@@ -67,7 +67,7 @@ class DrDpganTraining(FusionTraining[_Settings, DrDpganNetworks]):
         crops: Crops,
         priors: Priors | None = None,
     ) -> None:
-        priors = priors or load_priors(settings, morphology=settings.morphology)
+        priors = priors or load_priors(settings, None, settings.morphology)
         networks = DrDpganNetworks(settings.build(priors.identity_size, priors.geometry_size))
         if settings.generative_prior:
             start_from_stylegan2(networks.anonymous_net)

@@ -474,6 +474,8 @@ def test_a_bundle_goes_by_path_or_by_package(g2face_bundle: Path) -> None:
 def test_all_missing_official_weights_are_named(anonbench_home: Path) -> None:
     with pytest.raises(MissingArtefact) as caught:
         DrDpganTraining(Settings(), Accelerator(cpu=True), toy_crops())
-    assert "ms1mv3_arcface_r50.pth" in f"{caught.value.what} {caught.value.mend}"
+    text = f"{caught.value.what} {caught.value.mend}"
+    assert "ms1mv3_arcface_r50.pth" in text and "epoch_20.pth" in text
+    assert "bfm09" not in text, "no loss compares geometry"
     with pytest.raises(MissingArtefact, match=r"550000\.pt"):
         toy_training(toy_settings(generative_prior=True))
