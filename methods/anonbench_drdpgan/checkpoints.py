@@ -15,7 +15,10 @@ BUNDLES = BundleFormat(
     "drdpgan", "DR-DPGAN", Build, DrDpganNetworks, lambda networks: networks.build
 )
 # Demos by checkpoint: the file with their weights. The other checkpoints take official priors.
-DEMOS = {"demo": "anonbench_drdpgan/demo.safetensors"}
+DEMOS = {
+    "demo": "anonbench_drdpgan/demo.safetensors",
+    "demo-learned": "anonbench_drdpgan/demo-learned.safetensors",
+}
 _POSE = 3
 _IMAGE = 256  # pixels of the checkpoints with official priors
 

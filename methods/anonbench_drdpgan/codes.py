@@ -86,7 +86,7 @@ class LearnedCode(nn.Module):
     Args:
         identity: Length n of an identity.
         count: Length l of the code; it divides 32 n.
-        width: Of the hidden layers, even; from 2 n on, the code starts without a loss of rank.
+        width: Of the hidden layers, even; 0 for 2 n, the least that starts without a loss of rank.
         dropout: Probability of dropping a hidden neuron of the mapping in training.
 
     Raises:
@@ -96,8 +96,9 @@ class LearnedCode(nn.Module):
     places: Tensor
     bit_at: Tensor
 
-    def __init__(self, identity: int, count: int, width: int = 512, dropout: float = 0.5) -> None:
+    def __init__(self, identity: int, count: int, width: int = 0, dropout: float = 0.5) -> None:
         super().__init__()
+        width = width or 2 * identity
         _check(identity, count, width)
         self.identity, self.count = identity, count
         self.mapping = nn.Sequential(
