@@ -141,10 +141,7 @@ class Artefact(NamedTuple):
         if not self.page:
             return f"Run: {self.fetch_command}"
         file = self.parts[0].file
-        return (
-            f"Get {file}: {self.page}\n"
-            f"  then run: anonbench weights import {self.name} {file}"
-        )
+        return f"Get {file}: {self.page}\n  then run: anonbench weights import {self.name} {file}"
 
 
 def _part(table: dict[str, Any]) -> Part:
