@@ -2,7 +2,19 @@
 
 import typer
 
-from anonbench.cli import data, explore, fetch, grid, parity, photos, run, table, test_method, train
+from anonbench.cli import (
+    data,
+    explore,
+    fetch,
+    grid,
+    new_method,
+    parity,
+    photos,
+    run,
+    table,
+    test_method,
+    train,
+)
 
 app = typer.Typer(
     name="anonbench",
@@ -12,5 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (explore, fetch, data, run, grid, photos, table, test_method, parity, train):
+groups = (explore, fetch, data, run, grid, photos, table, new_method, test_method, parity, train)
+for group in groups:
     group.register(app)
