@@ -51,7 +51,8 @@ def test_the_core_lists_and_prints_tables_without_torch(installed: Path, tmp_pat
     site = [str(installed), str(_core_dependencies(tmp_path / "core"))]
     script = str(installed / "bin" / "anonbench")
     assert _python(site, tmp_path, "-c", "import torch").returncode != 0
-    for words in ("list methods", "list weights", "info lfw-tar", "list judges --json", "doctor"):
+    reading = ("list methods", "list weights", "info lfw-tar", "list judges --json", "doctor")
+    for words in (*reading, "new-method my-method"):
         done = _python(site, tmp_path, script, *words.split())
         assert done.returncode == 0, f"{words}: {done.stderr}"
         assert done.stdout.strip()
