@@ -339,7 +339,7 @@ def test_the_suite_chooses_the_checkpoint_unless_the_user_does() -> None:
     assert parse("drdpgan:checkpoint=demo", "paper").template == "ffhq-128"
     assert "dlib-resnet" in demo.white_box_judges
     assert trained.white_box_judges[0] == "arcface-r50-ms1mv3"
-    with pytest.raises(BadConfig, match=r"no checkpoint 'mine'.*demo, trained"):
+    with pytest.raises(BadConfig, match=r"no checkpoint 'mine'.*demo, demo-learned, trained"):
         parse("drdpgan:checkpoint=mine")
 
 
