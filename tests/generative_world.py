@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anonbench.generative.training import FusionTraining
 from anonbench.generative.training_priors import Priors
 from anonbench.nets.lpips import Lpips
 from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
+from anonbench.training.loop import Loop
+from anonbench.training.settings import Config, Data, Run
 
 SIZE, FLOATS, COEFFICIENTS, COUNT = 32, 8, 4, 12
 
@@ -42,6 +47,20 @@ class ToyPriors(Priors):
 
     def _colours(self, images: Tensor) -> Tensor:
         return functional.adaptive_avg_pool2d(images.float(), 4).flatten(1)
+
+
+SMALL: dict[str, Any] = {
+    "image": SIZE,
+    "style": 16,
+    "channel_base": 256,
+    "channel_max": 8,
+    "rows": (4, 2, 2),
+    "extractor_width": 8,
+    "lpips": "alex",
+    "warmup": 1,
+    "r1_every": 2,
+}
+"""Settings of a training that takes a fraction of a second a step."""
 
 
 class DrawingPriors(ToyPriors):
@@ -129,3 +148,35 @@ class Calls:
 
     def __exit__(self, *error: object) -> None:
         self._hook.remove()
+
+
+def awake(networks: nn.Module) -> None:
+    """Let bits matter from the first step on."""
+    with torch.no_grad():
+        for name, parameter in networks.named_parameters():
+            if "hiding_injects" in name and parameter.ndim == 3 and "weight" in name:
+                parameter.fill_(0.3)
+
+
+def traced(
+    training: FusionTraining[Any, Any],
+    method: str,
+    crops: Crops,
+    run: Run,
+    folder: Path,
+    state: Any,
+) -> tuple[list[dict[str, float]], Path]:
+    """Train from a checkpoint's state or from nothing: the losses of each step, the checkpoint."""
+    data = Data.model_validate({"template": "ffhq-32", "sources": [{"dataset": "folder"}]})
+    config = Config(run, data, method, training.settings)
+    loop = Loop(training, config, crops, Accelerator(cpu=True), folder)
+    loop.start(state)
+    trace: list[dict[str, float]] = []
+    step = training.step
+
+    def noted(batch: Batch, number: int) -> Mapping[str, float]:
+        trace.append(dict(step(batch, number)))
+        return trace[-1]
+
+    training.step = noted
+    return trace, loop.run(lambda step, losses: None, lambda: False).checkpoint

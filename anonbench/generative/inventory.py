@@ -30,7 +30,7 @@ def with_official_priors(networks: FusionNetworks, others: Sequence[Part]) -> li
         others: What else the method has of its own.
     """
     parts = [
-        *trained(networks, rendered=False),
+        *_trained(networks, rendered=False),
         *others,
         _frozen("ArcFace r50", IResNet(50), _image(iresnet.SIZE)),
     ]
@@ -52,7 +52,7 @@ def with_demo_priors(
     architecture = model.networks.architecture
     images, identity = _image(architecture.sizes.image), torch.randn(1, architecture.identity)
     parts = [
-        *trained(model.networks, rendered=True),
+        *_trained(model.networks, rendered=True),
         *others,
         _frozen("dlib ResNet", recogniser, _image(dlib_resnet.SIZE)),
     ]
@@ -63,7 +63,7 @@ def with_demo_priors(
     return parts
 
 
-def trained(networks: FusionNetworks, *, rendered: bool) -> list[Part]:
+def _trained(networks: FusionNetworks, *, rendered: bool) -> list[Part]:
     """What all methods train; `rendered` where the decoder also sees a face that a prior drew."""
     architecture = networks.architecture
     images = _image(architecture.sizes.image)

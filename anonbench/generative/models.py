@@ -134,6 +134,20 @@ def key_stream(key: bytes, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
 
 
+def drawn_noise(keys: Sequence[bytes], length: int) -> Tensor:
+    """Noise `[B, length]` from N(0, 1), of which new identities are made: by each sample's key."""
+    return torch.stack([torch.randn(length, generator=key_stream(k, "z")) for k in keys])
+
+
+def noise_streams(keys: Sequence[bytes], *, fresh: bool) -> list[torch.Generator]:
+    """Generators of the decoder's noise, one per key; or `fresh` ones, which nobody can repeat."""
+    generators = [key_stream(key, "noise") for key in keys]
+    if fresh:
+        for generator in generators:
+            generator.seed()
+    return generators
+
+
 def drawn_bits(keys: Sequence[bytes], shape: tuple[int, ...]) -> Tensor:
     """Bits `[B, *shape]` in the place of a password: a placeholder by each sample's key."""
     return torch.stack(

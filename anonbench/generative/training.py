@@ -130,6 +130,39 @@ class FusionTraining(ABC, Generic[S, N]):
     def step(self, batch: Batch, step: int) -> Mapping[str, float]:
         """One iteration with all updates; see `anonbench.training.interfaces.Training`."""
 
+    @abstractmethod
+    def _anonymize(self, drawn: Drawn, step: int) -> tuple[Tensor, Losses]:
+        """Anonymized images, before they are published, and the terms of their loss."""
+
+    @abstractmethod
+    def _recover(self, drawn: Drawn, image: Tensor, step: int) -> tuple[Tensor, Losses]:
+        """What is recovered from images as recipients get them, and the terms of its loss."""
+
+    def _both_stages(
+        self, drawn: Drawn, step: int, *, joint: bool
+    ) -> tuple[dict[Kind, Tensor], Losses]:
+        """Anonymize a batch, recover it from what is published, and update the networks.
+
+        Args:
+            drawn: The batch.
+            step: Number of the iteration.
+            joint: One update for both stages, with gradients through the anonymized image, or one
+                per stage with that image detached.
+
+        Returns:
+            The images of both stages, and all terms by their names in the log.
+        """
+        anonymized, values = self._anonymize(drawn, step)
+        total = self._weighted(values, step)
+        if not joint:
+            self._update(total)
+            anonymized = anonymized.detach()
+        recovered, recovery = self._recover(drawn, self._public(anonymized), step)
+        weighted = self._weighted(recovery, step)
+        self._update(total + weighted if joint else weighted)
+        images: dict[Kind, Tensor] = {"anonymized": anonymized, "recovered": recovered}
+        return images, values | _of_recovery(recovery)
+
     # --------------------------------------------------------------------- through the networks
     def _render(
         self, images: Tensor, identity: Tensor, coefficients: Tensor, bits: Tensor
@@ -251,7 +284,7 @@ def random_password(identity: Tensor) -> Tensor:
     return floats_to_bits(torch.randn_like(identity))
 
 
-def of_recovery(values: Losses) -> Losses:
+def _of_recovery(values: Losses) -> Losses:
     """Terms by their names in the log, where the anonymization may have some of the same name."""
     return {f"recovered {k.removeprefix('recovered_')}": value for k, value in values.items()}
 

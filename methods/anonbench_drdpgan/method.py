@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anonbench.cards import MethodCard
 from anonbench.errors import BadConfig
-from anonbench.generative.models import drawn_bits, key_stream, one_of
+from anonbench.generative.models import drawn_bits, drawn_noise, noise_streams, one_of
 from anonbench.nets.float_bits import WIDTH, Guard
 from anonbench.values import Part
 from anonbench_drdpgan.checkpoints import load_model
@@ -99,8 +99,7 @@ class DrDpgan:
     def _fake(self, identity: Tensor, keys: Sequence[bytes]) -> Refined:
         """Algorithm 1 for each image; without refinement what its generator was trained to."""
         fake = self._model.networks.fake_identity
-        length = fake.hidden.in_features
-        z = torch.stack([torch.randn(length, generator=key_stream(key, "z")) for key in keys])
+        z = drawn_noise(keys, fake.hidden.in_features)
         limit = self._limit if self._refines else 0
         return refine(fake, z.to(identity), identity, self._build.wanted, self._rate, limit)
 
@@ -147,10 +146,7 @@ class DrDpgan:
         self, images: Tensor, identity: Tensor, bits: Tensor, keys: Sequence[bytes]
     ) -> Tensor:
         """Images `[B, 3, S, S]` in `[-1, 1]` under an identity, in `[0, 1]` (Eqs. 1, 5 to 8)."""
-        generators = [key_stream(key, "noise") for key in keys]
-        if self._noise == "fresh":
-            for generator in generators:
-                generator.seed()
+        generators = noise_streams(keys, fresh=self._noise == "fresh")
         rows = zip(images, steering(identity), bits, generators, strict=True)
         rendered = [self._model.synthesize(x[None], f[None], b[None], [g]) for x, f, b, g in rows]
         return torch.cat(rendered)

@@ -21,7 +21,6 @@ from anonbench.generative.training import (
     FusionTraining,
     Losses,
     numbers,
-    of_recovery,
     psnr,
 )
 from anonbench.generative.training_priors import Priors, load_priors, start_from_stylegan2
@@ -114,20 +113,10 @@ class DrDpganTraining(FusionTraining[_Settings, DrDpganNetworks]):
             self._code.eval()  # no dropout: it is finished, whatever mode the networks are in
         self._set_rates(step)
         drawn, values = self._draw(batch, step)
-        anonymized, terms = self._anonymize(drawn, step)
-        values |= terms
-        total = self._weighted(terms, step)
-        if not self.settings.joint:
-            self._update(total)
-            anonymized = anonymized.detach()
-        recovered, recovery = self._recover(drawn, self._public(anonymized), step)
-        weighted = self._weighted(recovery, step)
-        self._update(total + weighted if self.settings.joint else weighted)
-        values |= of_recovery(recovery)
-        fakes: dict[Kind, Tensor] = {"anonymized": anonymized, "recovered": recovered}
-        values |= self._learn(drawn.images, fakes, step)
+        fakes, terms = self._both_stages(drawn, step, joint=self.settings.joint)
+        values |= terms | self._learn(drawn.images, fakes, step)
         if self._critic:
-            generated = self._public(torch.cat([anonymized, recovered]).detach())
+            generated = self._public(torch.cat(list(fakes.values())).detach())
             values |= self._critic.learn(drawn.images, generated, step)
         return numbers(values)
 

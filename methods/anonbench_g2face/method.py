@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from anonbench.cards import MethodCard
-from anonbench.generative.models import drawn_bits, key_stream, one_of
+from anonbench.generative.models import drawn_bits, drawn_noise, noise_streams, one_of
 from anonbench.nets.float_bits import (
     WIDTH,
     Guard,
@@ -72,9 +72,7 @@ class G2Face:
         """
         images = self._model.signed(faces)
         bits = floats_to_bits(self._model.embed(images))
-        z = torch.stack(
-            [torch.randn(self._architecture.identity, generator=key_stream(k, "z")) for k in keys]
-        )
+        z = drawn_noise(keys, self._architecture.identity)
         dummy = self._model.networks.map_2_id(z.to(images.device))
         return self._render(images, dummy, bits, keys)
 
@@ -112,8 +110,5 @@ class G2Face:
         self, images: Tensor, identity: Tensor, bits: Tensor, keys: Sequence[bytes]
     ) -> Tensor:
         """Images `[B, 3, S, S]` in `[-1, 1]` under an identity, in `[0, 1]`."""
-        generators = [key_stream(key, "noise") for key in keys]
-        if self._noise == "fresh":
-            for generator in generators:
-                generator.seed()
+        generators = noise_streams(keys, fresh=self._noise == "fresh")
         return self._model.synthesize(images, identity, bits, generators)

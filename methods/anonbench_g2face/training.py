@@ -12,7 +12,6 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional
 
-from anonbench.generative.adversary import Kind
 from anonbench.generative.demo_fit import fit_dummy
 from anonbench.generative.settings import at
 from anonbench.generative.training import (
@@ -20,7 +19,6 @@ from anonbench.generative.training import (
     FusionTraining,
     Losses,
     numbers,
-    of_recovery,
     psnr,
     random_password,
 )
@@ -85,16 +83,7 @@ class G2FaceTraining(FusionTraining[_Settings, G2FaceNetworks]):
                 fit_dummy(self.networks.map_2_id, embeddings)
         self._set_rates(step)
         drawn = self._draw(batch, step)
-        anonymized, values = self._anonymize(drawn, step)
-        total = self._weighted(values, step)
-        if not self.variant.joint:
-            self._update(total)
-            anonymized = anonymized.detach()
-        recovered, recovery = self._recover(drawn, self._public(anonymized), step)
-        weighted = self._weighted(recovery, step)
-        self._update(total + weighted if self.variant.joint else weighted)
-        values |= of_recovery(recovery)
-        fakes: dict[Kind, Tensor] = {"anonymized": anonymized, "recovered": recovered}
+        fakes, values = self._both_stages(drawn, step, joint=self.variant.joint)
         return numbers(values | self._learn(drawn.images, fakes, step))
 
     def _draw(self, batch: Batch, step: int) -> Drawn:

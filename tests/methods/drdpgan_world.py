@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from generative_world import SIZE, ToyPriors, toy_crops
+from generative_world import SMALL, ToyPriors, awake, toy_crops
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -13,16 +13,7 @@ from anonbench.generative.training_priors import Priors
 from anonbench_drdpgan.settings import Settings
 from anonbench_drdpgan.training import DrDpganTraining
 
-SMALL: dict[str, Any] = {
-    "image": SIZE,
-    "style": 16,
-    "channel_base": 256,
-    "channel_max": 8,
-    "rows": (4, 2, 2),
-    "extractor_width": 8,
-    "lpips": "alex",
-    "warmup": 1,
-    "r1_every": 2,
+OWN: dict[str, Any] = {
     "generative_prior": False,
     "code_bits": 64,
     "code_steps": 2,
@@ -32,7 +23,7 @@ SMALL: dict[str, Any] = {
 
 
 def toy_settings(**changed: Any) -> Settings:
-    return Settings.model_validate({**SMALL, **changed})
+    return Settings.model_validate({**SMALL, **OWN, **changed})
 
 
 def toy_training(settings: Settings, priors: Priors | None = None) -> DrDpganTraining:
@@ -41,14 +32,6 @@ def toy_training(settings: Settings, priors: Priors | None = None) -> DrDpganTra
     training = DrDpganTraining(settings, accelerator, toy_crops(), priors or ToyPriors())
     awake(training.networks)
     return training
-
-
-def awake(networks: nn.Module) -> None:
-    """Let bits and noise matter from the first step on."""
-    with torch.no_grad():
-        for name, parameter in networks.named_parameters():
-            if "hiding_injects" in name and parameter.ndim == 3 and "weight" in name:
-                parameter.fill_(0.3)
 
 
 def parameters_of(module: nn.Module) -> dict[str, Tensor]:

@@ -1,13 +1,12 @@
 """The training step of DR-DPGAN: which loss reaches what, seen from outside."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from accelerate import Accelerator
-from drdpgan_world import awake, changed, parameters_of, part_of, toy_settings, toy_training
+from drdpgan_world import changed, parameters_of, part_of, toy_settings, toy_training
 from generative_world import (
     COEFFICIENTS,
     FLOATS,
@@ -15,9 +14,10 @@ from generative_world import (
     Calls,
     FittedPriors,
     ToyPriors,
-    random_lpips,
+    awake,
     toy_batch,
     toy_crops,
+    traced,
 )
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,11 +26,10 @@ from torch.nn import functional
 from anonbench.errors import BadConfig, BadData, MissingArtefact
 from anonbench.nets.float_bits import floats_to_bits
 from anonbench.nets.fusion import Architecture
-from anonbench.nets.lpips import Lpips
 from anonbench.nets.stylegan2 import Sizes, draw_noise
 from anonbench.training.crops import Crops
-from anonbench.training.loop import MODEL, Loop
-from anonbench.training.settings import Config, Data, Run
+from anonbench.training.loop import MODEL
+from anonbench.training.settings import Run
 from anonbench_drdpgan import training as drdpgan
 from anonbench_drdpgan.ablations import ROWS
 from anonbench_drdpgan.checkpoints import BUNDLES
@@ -49,14 +48,7 @@ GENERATING = {f"anonymous_net.{part}" for part in DECODER.split()} | {
 }
 
 
-@pytest.fixture(autouse=True)
-def _small_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, and a perceptual loss whose weights nobody has to fetch."""
-    monkeypatch.setattr(Lpips, "load", random_lpips)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("small_machine")
 
 
 def signed() -> Tensor:
@@ -324,18 +316,7 @@ def train(folder: Path, steps: int, state: Any = None) -> tuple[list[dict[str, f
     settings = toy_settings(priors="demo", code="learned", swapped=0.5, fake_steps=3)
     training = DrDpganTraining(settings, accelerator, crops, FittedPriors())
     run = Run(steps=steps, batch=4, seed=3, checkpoint_every=1, preview_every=9, ema=0.5)
-    data = Data.model_validate({"template": "ffhq-32", "sources": [{"dataset": "folder"}]})
-    loop = Loop(training, Config(run, data, "drdpgan", settings), crops, accelerator, folder)
-    loop.start(state)
-    trace: list[dict[str, float]] = []
-    step = training.step
-
-    def noted(batch: Any, number: int) -> Mapping[str, float]:
-        trace.append(dict(step(batch, number)))
-        return trace[-1]
-
-    training.step = noted  # type: ignore[method-assign]
-    return trace, loop.run(lambda step, losses: None, lambda: False).checkpoint
+    return traced(training, "drdpgan", crops, run, folder, state)
 
 
 def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The training step of G²Face: what each reading of the article changes, seen from outside."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from generative_world import (
     random_lpips,
     toy_batch,
     toy_crops,
+    traced,
 )
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,22 +26,13 @@ from anonbench.errors import MissingArtefact
 from anonbench.generative.demo_losses import enlarged, parted_l1
 from anonbench.generative.swaps import face_regions
 from anonbench.nets.float_bits import bits_to_floats, floats_to_bits, logits_to_bits
-from anonbench.nets.lpips import Lpips
-from anonbench.training.loop import MODEL, Loop
-from anonbench.training.settings import Config, Data, Run
+from anonbench.training.loop import MODEL
+from anonbench.training.settings import Run
 from anonbench_g2face.checkpoints import BUNDLES
 from anonbench_g2face.settings import Settings
 from anonbench_g2face.training import G2FaceTraining
 
-
-@pytest.fixture(autouse=True)
-def _small_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, and a perceptual loss whose weights nobody has to fetch."""
-    monkeypatch.setattr(Lpips, "load", random_lpips)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("small_machine")
 
 
 def parameters_of(module: torch.nn.Module) -> list[Tensor]:
@@ -256,18 +247,7 @@ def train(folder: Path, steps: int, state: Any = None) -> tuple[list[dict[str, f
     )
     training = G2FaceTraining(settings, accelerator, crops, FittedPriors())
     run = Run(steps=steps, batch=4, seed=3, checkpoint_every=2, preview_every=3, ema=0.5)
-    data = Data.model_validate({"template": "ffhq-32", "sources": [{"dataset": "folder"}]})
-    loop = Loop(training, Config(run, data, "g2face", settings), crops, accelerator, folder)
-    loop.start(state)
-    trace: list[dict[str, float]] = []
-    step = training.step
-
-    def noted(batch: Any, number: int) -> Any:
-        trace.append(dict(step(batch, number)))
-        return trace[-1]
-
-    training.step = noted  # type: ignore[method-assign]
-    return trace, loop.run(lambda step, losses: None, lambda: False).checkpoint
+    return traced(training, "g2face", crops, run, folder, state)
 
 
 def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:
