@@ -89,12 +89,15 @@ class MethodCard(Card):
         template: Alignment that the method works on, a name of `anonbench.data.align`.
         reversible: Whether the method has `recover`.
         key: What the per-sample key means: nothing, a seed of public randomness, or a secret.
+        password_bits: Bits of that secret that can be got wrong one by one (`TakesWrongBits`), 0
+            where the method does not say.
         hidden_bits: Number of bits hidden in an image, 0 for none.
         hidden_format: What they stand for.
         remarks: What the method says about each image that it anonymizes (`Remarking`): names of
             numbers, and what they mean. Their names are part of what published images are kept
             under.
-        needs_latent: Whether recovery needs more than the published image and the key.
+        needs_latent: Whether recovery needs more than the published image and the key
+            (`KeepsLatent`).
         weights: Names of catalogue artefacts.
         files: Weights that come with the method, as `PACKAGE/FILE`.
         file_config: Parameters that name a file of the user's, empty for none, and which of the
@@ -111,6 +114,7 @@ class MethodCard(Card):
     template: str = "ffhq-256"
     reversible: bool = False
     key: Literal["none", "seed", "password"] = "none"
+    password_bits: int = 0
     hidden_bits: int = 0
     hidden_format: HiddenFormat = "bits"
     remarks: dict[str, str] = Field(default_factory=dict)

@@ -68,6 +68,43 @@ class ReversibleMethod(Method, Protocol):
 
 
 @runtime_checkable
+class KeepsLatent(ReversibleMethod, Protocol):
+    """A method whose card `needs_latent`: it recovers from what was kept of anonymizing.
+
+    Its `recover` still tries with the published image alone.
+    """
+
+    def anonymize_with_latent(self, faces: Tensor, keys: Sequence[bytes]) -> tuple[Tensor, Tensor]:
+        """What `anonymize` returns, and the latents `[B, ...]` float32 that are to be kept."""
+        ...
+
+    def recover_from_latent(self, latents: Tensor, keys: Sequence[bytes]) -> Tensor:
+        """Restore crops `[B, 3, H, W]` in `[0, 1]` from kept latents and the keys."""
+        ...
+
+
+@runtime_checkable
+class TakesWrongBits(ReversibleMethod, Protocol):
+    """A method that can recover with single bits of a password wrong (`card.password_bits`)."""
+
+    def recover_with_wrong_bits(
+        self, given: Tensor, keys: Sequence[bytes], wrong: Tensor
+    ) -> Tensor:
+        """What comes out where some bits of the right passwords are inverted.
+
+        Args:
+            given: Published crops `[B, 3, H, W]` in `[0, 1]`; the latents, where the card
+                `needs_latent`.
+            keys: The B keys of anonymizing.
+            wrong: Which bits are inverted, `[B, card.password_bits]` bool.
+
+        Returns:
+            `[B, 3, H, W]` in `[0, 1]`.
+        """
+        ...
+
+
+@runtime_checkable
 class Remarking(Method, Protocol):
     """A method that has something to say about each image, as `MethodCard.remarks` lists it."""
 
