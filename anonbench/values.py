@@ -199,12 +199,15 @@ class Part:
         module: The network.
         inputs: What its `forward` takes for one image: tensors, sequences of them, or None.
         core: Whether it belongs to what papers count, the generator; not what stands beside it.
+        passes: How often it is run for one image. What is run again and again may be a module of
+            its own, of one step: with its gradients, and with networks that other parts list.
     """
 
     name: str
     module: nn.Module
     inputs: tuple[Tensor | Sequence[Tensor] | None, ...]
     core: bool = False
+    passes: int = 1
 
 
 Scores = dict[str, "NDArray[np.generic]"]
