@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anonbench.data.templates.base import Template, similarity
 from anonbench.data.templates.boxes import Deca, FrPose, FsaNet, Hopenet
 from anonbench.data.templates.facenet import FaceNet
+from anonbench.data.templates.frame import Fit
 from anonbench.data.templates.landmarks import ArcFace, Ciagan, D3dfr, Dlib, Ffhq
 from anonbench.data.warp import Floats, Pixels, bounds, inverse, transform, warp, zoom_of
 from anonbench.errors import UserError
@@ -42,6 +43,7 @@ FAMILIES: dict[str, type[Template]] = {
         FsaNet,
         FrPose,
         Ciagan,
+        Fit,
     )
 }
 

@@ -15,7 +15,7 @@ from anonbench.data.templates.base import (
     require_apart,
     similarity,
 )
-from anonbench.data.warp import Floats, Pixels, require_near
+from anonbench.data.warp import Border, Floats, Pixels, require_near
 from anonbench.errors import BadImage
 from anonbench.values import Face
 
@@ -64,7 +64,7 @@ class Ffhq(Template):
     """
 
     family = "ffhq"
-    border = "soft"
+    border: ClassVar[Border] = "soft"
 
     def matrix(self, face: Face) -> Floats:
         """The similarity that takes the oriented square to the crop; see the class."""

@@ -1,0 +1,292 @@
+"""FIT as a method, on weights that are filled by rule: its promises hold whatever was trained."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from anonbench import registry, weights
+from anonbench.data.lfw import Lfw
+from anonbench.errors import BadConfig, BadData, MissingArtefact
+from anonbench.testing import check_method, failures
+from anonbench.testing.fill import TensorSpec, fill
+from anonbench.testing.inputs import synthetic_faces
+from anonbench.values import sample_key
+from anonbench_fit import reference
+from anonbench_fit.checkpoints import load_generator
+from anonbench_fit.method import Fit, flip_curve, passwords
+from anonbench_fit.networks import Generator, password_bits
+
+SIDE = 32
+KEYS = [sample_key(0, name) for name in "abc"]
+OTHER_KEYS = [sample_key(1, name) for name in "abc"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def single_thread() -> Iterator[None]:
+    """Small convolutions gain nothing from more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    """The generator's state dict, each tensor drawn for its key; the last layer is kept low.
+
+    At the usual gain what enters its tanh has a standard deviation of 4 to 7. Most published pixels
+    are then 0 or 1, and a crop can come out black or white under any password.
+    """
+    net = Generator()
+    specs = [TensorSpec(key, tuple(v.shape), "float32") for key, v in net.state_dict().items()]
+    filled = fill(specs, seed=0, rules=[("model.32.weight", {"gain": 0.1})])
+    return {key: torch.from_numpy(array) for key, array in filled.items()}
+
+
+@pytest.fixture(scope="module")
+def download(state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint in the authors' layout, with what training leaves in it."""
+    adam = {"state": {0: {"step": 3, "exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 1e-4}]}
+    content = {
+        "epoch": 29,
+        "state_dict_G": state,
+        "state_dict_D": {"model.0.weight": torch.ones(3)},
+        "optimizer_G": adam,
+    }
+    path = tmp_path_factory.mktemp("download") / "checkpoint_0029.pth.tar"
+    torch.save(content, path, _use_new_zipfile_serialization=False)  # as PyTorch 1.1 does
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(download: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder with the weights imported, and a reference batch that needs no LFW."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("ANONBENCH_HOME", str(folder))
+        for name in ("fit", "fit-one-fourth"):
+            weights.import_file(name, download)
+        patch.setattr(
+            "anonbench_fit.method.reference_faces", lambda side: synthetic_faces(4, side, seed=9)
+        )
+        # As small as possible: the network is fully convolutional.
+        parse = registry.methods.parse
+        patch.setattr(
+            registry.methods,
+            "parse",
+            lambda spec, suite="": parse(spec).model_copy(update={"template": f"fit-{SIDE}"}),
+        )
+        yield folder
+
+
+def build(settings: str = "") -> Fit:
+    return Fit(registry.methods.parse(f"fit{settings}"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def method(home: Path) -> Fit:
+    return build()
+
+
+@pytest.fixture(scope="module")
+def faces() -> Tensor:
+    return synthetic_faces(3, SIDE)
+
+
+@pytest.fixture(scope="module")
+def published(method: Fit, faces: Tensor) -> Tensor:
+    return (method.anonymize(faces, KEYS) * 255).round() / 255
+
+
+def spy(net: Generator, run: Any) -> tuple[Tensor, Tensor]:
+    """Images and code that a network is called with while something runs."""
+    calls: list[tuple[Tensor, Tensor]] = []
+    hook = net.register_forward_pre_hook(lambda module, inputs: calls.append(inputs))
+    run()
+    hook.remove()
+    (call,) = calls
+    return call
+
+
+# --------------------------------------------------------------------------------- conformance
+def test_keeps_every_promise(home: Path) -> None:
+    checks = check_method("fit")
+    assert failures(checks) == []
+    assert {"recover: honest", "anonymize: batch size", "recover: keys"} <= {
+        check.name for check in checks if check.passed
+    }
+
+
+def test_the_authors_mode_breaks_one_promise_openly(home: Path) -> None:
+    failed = {check.name for check in failures(check_method("fit:statistics=authors"))}
+    assert failed == {"anonymize: batch size"}
+
+
+# ----------------------------------------------------------------------------------- passwords
+def test_a_password_follows_from_the_key_alone() -> None:
+    drawn = passwords([*KEYS, *OTHER_KEYS])
+    assert torch.equal(drawn, passwords([*KEYS, *OTHER_KEYS]))
+    assert torch.equal(drawn[1:2], passwords(KEYS[1:2]))
+    assert len(set(drawn.tolist())) == 6
+    many = password_bits(passwords([sample_key(0, str(i)) for i in range(2000)]))
+    torch.testing.assert_close(many.float().mean(0), torch.full((16,), 0.5), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize(("checkpoint", "amplitude"), [("half", 0.5), ("one_fourth", 0.25)])
+def test_recovery_is_the_same_network_under_the_complement(
+    home: Path, faces: Tensor, published: Tensor, checkpoint: str, amplitude: float
+) -> None:
+    method = build(f":statistics=authors:checkpoint={checkpoint}")
+    assert method._anonymizer is method._recoverer
+    images, code = spy(method._anonymizer, lambda: method.anonymize(faces, KEYS))
+    torch.testing.assert_close(images, faces * 2 - 1)
+    assert torch.equal(code == amplitude, password_bits(passwords(KEYS)))
+    assert torch.equal(code.abs(), torch.full((3, 16), amplitude))
+    images, complement = spy(method._recoverer, lambda: method.recover(published, KEYS))
+    torch.testing.assert_close(images, published * 2 - 1)
+    assert torch.equal(complement, -code)
+    _, wrong = spy(method._recoverer, lambda: method.recover(published, OTHER_KEYS))
+    assert not torch.equal(wrong, complement)
+
+
+def test_the_default_recovers_by_the_same_weights(method: Fit) -> None:
+    one, other = method._anonymizer, method._recoverer
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_wrong_passwords_and_wrong_bits_give_other_images(method: Fit, published: Tensor) -> None:
+    right = method.recover(published, KEYS)
+    wrong = method.recover(published, OTHER_KEYS)
+    assert (right - wrong).abs().mean(dim=(1, 2, 3)).min() > 1e-3
+    curve = flip_curve(method, published, KEYS)
+    assert curve.shape == (17,)
+    assert curve[0] == 0
+    assert (curve[1:] > 0).all()
+    inverted = method.recover_with(published, ~password_bits(passwords(KEYS)))
+    torch.testing.assert_close(curve[16], (inverted - right).abs().mean())
+
+
+# ---------------------------------------------------------------------------------- statistics
+def test_the_reference_batch_itself_comes_out_as_with_the_authors(
+    home: Path, method: Fit, faces: Tensor
+) -> None:
+    code = method._code(password_bits(passwords(KEYS)), faces)
+    generator = load_generator("half")
+    fixed, output = reference.normalised_by(generator, faces * 2 - 1, code)
+    with torch.no_grad():
+        authors = generator(faces * 2 - 1, code)
+        torch.testing.assert_close(output, authors, rtol=0, atol=1e-5)
+        torch.testing.assert_close(fixed(faces * 2 - 1, code), authors, rtol=0, atol=1e-5)
+        alone = fixed(faces[:1] * 2 - 1, code[:1])
+    torch.testing.assert_close(alone, authors[:1], rtol=0, atol=1e-4)
+
+
+def test_each_stage_has_statistics_of_its_own_images(method: Fit) -> None:
+    means = [dict(net.named_buffers()) for net in (method._anonymizer, method._recoverer)]
+    assert len(means[0]) == len(means[1]) == 2 * 23
+    assert all(not torch.equal(means[0][key], means[1][key]) for key in means[0])
+
+
+def test_statistics_are_an_option(home: Path, method: Fit, faces: Tensor) -> None:
+    authors = build(":statistics=authors")
+    assert not torch.allclose(authors.anonymize(faces, KEYS), method.anonymize(faces, KEYS))
+    with pytest.raises(BadConfig, match="statistics must be reference or authors, not 'mine'"):
+        build(":statistics=mine")
+
+
+def write_lfw(root: Path, people: int) -> Lfw:
+    """People with two images each; pairs name the first two people."""
+    for number in range(people):
+        name = f"P{number:03d}"
+        (root / name).mkdir(parents=True)
+        for image in (1, 2):
+            pixels = np.full((250, 250, 3), number, np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{name}_{image:04d}.jpg")
+    (root / "pairs.txt").write_text("1\t1\nP000\t1\t2\nP000\t1\tP001\t1\n")
+    return Lfw(registry.datasets.card("lfw"), root)
+
+
+def test_the_reference_batch_is_people_outside_the_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = reference.reference_ids(write_lfw(tmp_path, 50))
+    assert ids == [f"P{n:03d}/P{n:03d}_0001.jpg" for n in range(2, 50, 4)]
+    monkeypatch.setattr("anonbench.weights.path", lambda name: {"lfw": tmp_path}[name])
+    batch = reference.reference_faces(64)
+    assert batch.shape == (12, 3, 64, 64)
+    shades = torch.tensor([float(n) for n in range(2, 50, 4)]) / 255
+    torch.testing.assert_close(batch.mean(dim=(1, 2, 3)), shades, rtol=0, atol=1.5 / 255)
+
+
+# ------------------------------------------------------------------------------------- weights
+def test_the_checkpoint_is_imported_key_for_key(home: Path, state: dict[str, Tensor]) -> None:
+    loaded = load_generator("one_fourth").state_dict()
+    assert list(loaded) == list(state)
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+    assert weights.record("fit").startswith("test fill ")
+
+
+def test_the_prefix_of_several_gpus_is_taken_off(
+    anonbench_home: Path, tmp_path: Path, state: dict[str, Tensor]
+) -> None:
+    parallel = {f"module.{key}": value for key, value in state.items()}
+    torch.save({"state_dict_G": parallel}, tmp_path / "a.pth.tar")
+    weights.import_file("fit", tmp_path / "a.pth.tar")
+    assert torch.equal(load_generator("half").model[1].weight, state["model.1.weight"])
+
+
+def test_a_mismatch_is_listed_and_nothing_imported(
+    anonbench_home: Path, tmp_path: Path, state: dict[str, Tensor]
+) -> None:
+    first, second, *_ = state
+    changed = {**state, second: torch.ones(7), "module.surplus": torch.ones(1)}
+    del changed[first]
+    torch.save({"state_dict_G": changed}, tmp_path / "changed.pth.tar")
+    with pytest.raises(BadData) as caught:
+        weights.import_file("fit", tmp_path / "changed.pth.tar")
+    text = str(caught.value)
+    assert f"1 missing: {first}." in text
+    assert "1 unexpected: module.surplus." in text
+    assert f"1 of another shape: {second} [7] instead of" in text
+    torch.save({"state_dict_D": changed}, tmp_path / "other.pth.tar")
+    with pytest.raises(BadData, match=r"no entry 'state_dict_G'.*state_dict_D"):
+        weights.import_file("fit", tmp_path / "other.pth.tar")
+    assert not weights.is_present("fit")
+
+
+@pytest.mark.parametrize(
+    ("settings", "artefact"), [("", "fit"), (":checkpoint=one_fourth-256", "fit-one-fourth")]
+)
+def test_without_weights_there_is_no_substitute(
+    anonbench_home: Path, settings: str, artefact: str
+) -> None:
+    with pytest.raises(MissingArtefact) as caught:
+        build(settings)
+    text = str(caught.value)
+    assert "https://github.com/laoreja/face-identity-transformer" in text
+    assert re.search(rf"anonbench weights import {artefact} checkpoint_XXXX\.pth\.tar", text)
+
+
+# ---------------------------------------------------------------------------------------- card
+def test_the_checkpoint_says_the_size() -> None:
+    parse = registry.methods.card("fit").configured
+    config = registry.methods.card("fit").config
+    assert parse(config).template == "fit-128"
+    paper = registry.methods.card("fit").suite_config["paper"]
+    assert parse(config | paper).template == "fit-256"
+    (part,) = Fit.parts(parse(config | {"checkpoint": "one_fourth-256"}))
+    assert [tuple(given.shape) for given in part.inputs] == [(1, 3, 256, 256), (1, 16)]
+    assert part.core
+    assert sum(p.numel() for p in part.module.parameters()) == pytest.approx(11.434e6, abs=500)
+
+
+def test_a_crop_of_another_size_is_refused(method: Fit) -> None:
+    with pytest.raises(BadData, match=r"32 x 32 pixels, not 3 x 64 x 64.*fit-32"):
+        method.anonymize(synthetic_faces(3, 64), KEYS)
