@@ -21,6 +21,7 @@ from anonbench.nets.hopenet import Hopenet
 from anonbench.nets.inception_fid import UNUSED as INCEPTION_UNUSED
 from anonbench.nets.inception_fid import InceptionFid
 from anonbench.nets.inception_resnet_v1 import InceptionResnetV1
+from anonbench.nets.ir_se50 import IrSe50
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
@@ -121,6 +122,15 @@ def stylegan2_ffhq_256(source: Path, target: Path) -> None:
     """
     state = entry(read_torch_checkpoint(source), "g_ema", source)
     _convert(Generator(Sizes()), state, source, target)
+
+
+def ir_se50(source: Path, target: Path) -> None:
+    """`model_ir_se50.pth`: the state dict of `anonbench.nets.ir_se50.IrSe50`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(IrSe50(), read_torch_checkpoint(source), source, target)
 
 
 def bfm09_front(source: Path, target: Path) -> None:
