@@ -6,7 +6,8 @@ as additional input channels. Keys: entry `state_dict_G` of the checkpoints of
 laoreja/face-identity-transformer. Its recogniser is `anonbench.nets.sphereface`.
 """
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ BITS = 16
 Scheme = Literal["half", "one_fourth"]
 """How strongly a checkpoint was trained to see the password."""
 _AMPLITUDES: dict[Scheme, float] = {"half": 0.5, "one_fourth": 0.25}
-_BLOCKS = 9
+WIDTH, BLOCKS = 64, 9
+"""Channels of the first layer, and residual blocks, of the authors' generator."""
 
 
 def password_bits(passwords: Tensor) -> Tensor:
@@ -55,6 +57,9 @@ def password_code(bits: Tensor, scheme: Scheme = "half") -> Tensor:
     return (bits.float() * 2 - 1) * _AMPLITUDES[scheme]
 
 
+_FIRST = "model.1.weight"
+
+
 class Generator(nn.Module):
     """Anonymizes under a password, recovers under the inverted one.
 
@@ -62,23 +67,40 @@ class Generator(nn.Module):
     the mean and variance of the batch at hand. So the other images of a batch have a part in each
     image's result, and an image recovers as its authors' does only in the batch that it was
     anonymized in.
+
+    Args:
+        width: Channels of the first layer, called C below.
+        blocks: Residual blocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH, blocks: int = BLOCKS) -> None:
         super().__init__()
         self.model = nn.Sequential(
-            *_convolution(3 + BITS, 64, 7, bias=False),  # [B, 64, H, W]
-            *_convolution(64, 128, 3, stride=2, bias=False),  # [B, 128, H/2, W/2]
-            *_convolution(128, 256, 3, stride=2, bias=False),  # [B, 256, H/4, W/4]
-            *(ResidualBlock(256) for _ in range(_BLOCKS)),
+            *_convolution(3 + BITS, width, 7, bias=False),  # [B, C, H, W]
+            *_convolution(width, 2 * width, 3, stride=2, bias=False),  # [B, 2C, H/2, W/2]
+            *_convolution(2 * width, 4 * width, 3, stride=2, bias=False),  # [B, 4C, H/4, W/4]
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
             nn.Upsample(scale_factor=2),
-            *_convolution(256, 128, 3),  # [B, 128, H/2, W/2]
+            *_convolution(4 * width, 2 * width, 3),  # [B, 2C, H/2, W/2]
             nn.Upsample(scale_factor=2),
-            *_convolution(128, 64, 3),  # [B, 64, H, W]
+            *_convolution(2 * width, width, 3),  # [B, C, H, W]
             nn.ReflectionPad2d(3),
-            nn.Conv2d(64, 3, 7),  # [B, 3, H, W]
+            nn.Conv2d(width, 3, 7),  # [B, 3, H, W]
             nn.Tanh(),
         )
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor]) -> Self:
+        """A generator, on the meta device, of the size that a state dict is of.
+
+        Raises:
+            BadData: It is no generator's.
+        """
+        if _FIRST not in state:
+            raise BadData(f"This is no generator of FIT: it has no '{_FIRST}'.")
+        blocks = {key.split(".")[1] for key in state if ".conv_block." in key}
+        with torch.device("meta"):
+            return cls(len(state[_FIRST]), len(blocks))
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in `[-1, 1]` under a password.
