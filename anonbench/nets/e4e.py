@@ -6,18 +6,28 @@ with the prefix `encoder.`; RiDDLE's `e4e_ffhq_encode_256.pt` has 14 codes, for 
 the public FFHQ model of 1024 pixels has 18.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anonbench.nets.ir_se50 import body, input_layer
+from anonbench.errors import BadData
+from anonbench.nets.ir_se50 import LEVELS, Levels, body, input_layer
+from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import EqualLinear
 
 DIM = 512
 LATENTS = 14
 """Codes for StyleGAN2 of 256 pixels."""
-# Up to which unit of the trunk the maps have 64 x 64 and 32 x 32 places; then they have 16 x 16.
-_FINE, _MIDDLE = 7, 21
+_PUBLISHED = {
+    14: "RiDDLE's e4e_ffhq_encode_256.pt",
+    18: "the public e4e_ffhq_encode.pt (omertov/encoder4editing)",
+}
+"""Official files by their number of codes."""
 # Codes that come from the maps of 16 x 16 and of 32 x 32; the others come from 64 x 64.
 _COARSE_CODES, _MIDDLE_CODES = 3, 4
 
@@ -27,17 +37,21 @@ class E4e(nn.Module):
 
     Args:
         latents: Number of codes.
+        levels: Of the trunk. The pyramid and the heads are as wide as the last one.
     """
 
-    def __init__(self, latents: int = LATENTS) -> None:
+    def __init__(self, latents: int = LATENTS, levels: Levels = LEVELS) -> None:
         super().__init__()
+        (_, first), (fine, second), (middle, third), (width, _) = levels
+        # Up to which unit the maps have 64 x 64 and 32 x 32 places; then they have 16 x 16.
+        self._fine, self._middle = first + second, first + second + third
         self.input_layer = input_layer()
-        self.body = body()
+        self.body = body(levels)
         sides = [16] * _COARSE_CODES + [32] * _MIDDLE_CODES
         sides += [64] * (latents - len(sides))
-        self.styles = nn.ModuleList(StyleHead(side) for side in sides)
-        self.latlayer1 = nn.Conv2d(256, DIM, 1)
-        self.latlayer2 = nn.Conv2d(128, DIM, 1)
+        self.styles = nn.ModuleList(StyleHead(side, width) for side in sides)
+        self.latlayer1 = nn.Conv2d(middle, width, 1)
+        self.latlayer2 = nn.Conv2d(fine, width, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Codes of images, relative to the mean code, which the official files hold beside.
@@ -59,9 +73,9 @@ class E4e(nn.Module):
 
     def _pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Maps `[B, 512, N, N]` of 16, 32 and 64 places a side; the coarse ones add to the fine."""
-        fine = self.body[:_FINE](self.input_layer(x))  # [B, 128, 64, 64]
-        middle = self.body[_FINE:_MIDDLE](fine)  # [B, 256, 32, 32]
-        coarse = self.body[_MIDDLE:](middle)  # [B, 512, 16, 16]
+        fine = self.body[: self._fine](self.input_layer(x))  # [B, 128, 64, 64]
+        middle = self.body[self._fine : self._middle](fine)  # [B, 256, 32, 32]
+        coarse = self.body[self._middle :](middle)  # [B, 512, 16, 16]
         middle = _doubled(coarse) + self.latlayer1(middle)
         return coarse, middle, _doubled(middle) + self.latlayer2(fine)
 
@@ -71,21 +85,98 @@ class StyleHead(nn.Module):
 
     Args:
         side: Height and width of the maps, a power of two.
+        width: Their channels.
     """
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, width: int = DIM) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(side.bit_length() - 1):
-            layers += [nn.Conv2d(DIM, DIM, 3, stride=2, padding=1), nn.LeakyReLU()]
+            layers += [nn.Conv2d(width, width, 3, stride=2, padding=1), nn.LeakyReLU()]
         self.convs = nn.Sequential(*layers)
-        self.linear = EqualLinear(DIM, DIM)
+        self.linear = EqualLinear(width, DIM)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, 512, side, side]` to `[B, 512]`."""
+        """`[B, width, side, side]` to `[B, 512]`."""
         code: Tensor = self.linear(self.convs(x).flatten(1))
         return code
 
 
 def _doubled(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+class Inverter(nn.Module):
+    """The encoder with the mean code that its files hold beside: images to W+ codes.
+
+    Keys: `encoder.*` and `latent_avg`, as in the official files.
+
+    Args:
+        latents: Number of codes.
+        levels: Of the encoder's trunk.
+    """
+
+    latent_avg: Tensor
+
+    def __init__(self, latents: int = LATENTS, levels: Levels = LEVELS) -> None:
+        super().__init__()
+        self.encoder = E4e(latents, levels)
+        self.register_buffer("latent_avg", torch.zeros(latents, DIM))
+
+    @classmethod
+    def of_state(
+        cls,
+        state: Mapping[str, Tensor],
+        source: str,
+        latents: int = LATENTS,
+        levels: Levels = LEVELS,
+    ) -> Self:
+        """A trained inverter, ready for inference, whose weights are the given tensors themselves.
+
+        Args:
+            state: Its state dict; a generator's under `decoder.*` is left alone.
+            source: How a message names the state dict.
+            latents: Number of codes wanted.
+            levels: Of the encoder's trunk.
+
+        Raises:
+            BadData: It is for another StyleGAN2, or keys or shapes differ; the message says so.
+        """
+        _require_latents(state, source, latents)
+        with torch.device("meta"):
+            net = cls(latents, levels)
+        load_state(net, state, source=source, unused=["decoder.*"], assign=True)
+        return net.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: Path, latents: int = LATENTS, levels: Levels = LEVELS) -> Self:
+        """The same from a safetensors file, as `anonbench.weights.e4e` writes it.
+
+        Raises:
+            BadData: As above.
+        """
+        return cls.of_state(load_file(path), str(path), latents, levels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """W+ codes `[B, latents, 512]` of FFHQ-aligned RGB `[B, 3, 256, 256]` in `[0, 1]`."""
+        codes: Tensor = self.encoder(images) + self.latent_avg
+        return codes
+
+
+def _require_latents(state: Mapping[str, Tensor], source: str, wanted: int) -> None:
+    """Make sure that codes are as many as wanted, as far as the state dict has any."""
+    heads = {key.split(".")[2] for key in state if key.startswith("encoder.styles.")}
+    counts = len(heads), len(state.get("latent_avg", ()))
+    other = next((count for count in counts if count not in (0, wanted)), wanted)
+    if other != wanted:
+        raise BadData(
+            f"{source} is for StyleGAN2 of {_side(other)} pixels: it has {other} x {DIM} codes, "
+            f"not the {wanted} x {DIM} of {_side(wanted)} pixels.",
+            why="Codes of one StyleGAN2 mean nothing to another.",
+            mend=f"Give {_PUBLISHED[wanted]}." if wanted in _PUBLISHED else "",
+        )
+
+
+def _side(latents: int) -> int:
+    """Pixels of the StyleGAN2 that takes so many codes: two for each doubling from 4 on."""
+    return 1 << (latents // 2 + 1)

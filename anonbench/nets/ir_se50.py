@@ -13,8 +13,9 @@ from torch.nn import functional
 
 SIZE = 112
 DIM = 512
-# Channels and residual units of the four levels.
-LEVELS = ((64, 3), (128, 4), (256, 14), (512, 3))
+Levels = tuple[tuple[int, int], ...]
+"""Channels and residual units of four levels."""
+LEVELS: Levels = ((64, 3), (128, 4), (256, 14), (512, 3))
 _REDUCTION = 16
 # Rows and columns of an aligned 256-pixel FFHQ crop that the inversions show to this network.
 _ROWS, _COLUMNS = slice(35, 223), slice(32, 220)
@@ -57,10 +58,10 @@ def input_layer() -> nn.Sequential:
     )
 
 
-def body() -> nn.Sequential:
+def body(levels: Levels = LEVELS) -> nn.Sequential:
     """The 24 units, `[B, 64, H, W]` to `[B, 512, H/16, W/16]`; the first of a level halves."""
     units, width = [], 64
-    for channels, count in LEVELS:
+    for channels, count in levels:
         units += [Unit(width, channels, 2)]
         units += [Unit(channels, channels, 1) for _ in range(count - 1)]
         width = channels

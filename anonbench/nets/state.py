@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+import torch
 from torch import Tensor, nn
 
 from anonbench.errors import BadData
@@ -16,6 +17,7 @@ def load_state(
     *,
     source: str = "The state dict",
     unused: Sequence[str] = (),
+    assign: bool = False,
 ) -> None:
     """Load a state dict; keys and shapes must be those of the network.
 
@@ -27,6 +29,8 @@ def load_state(
         state: Its official state dict.
         source: How a message names the state dict, e.g. the path of its file.
         unused: Glob patterns of keys that the official file has and this network has no use for.
+        assign: Make the given tensors the network's own in place of copying them: for a network
+            on the meta device, so that a large one is in memory once.
 
     Raises:
         BadData: Keys are missing or unexpected, or shapes differ; the message lists them.
@@ -48,7 +52,10 @@ def load_state(
             why=" ".join(problem for problem in problems if problem),
             mend="Give the file that the model's authors published, or convert its keys.",
         )
-    net.load_state_dict({**own, **given})
+    counters = {key: torch.zeros(value.shape) for key, value in own.items() if key not in given}
+    complete = {**counters, **given}
+    typed = {key: value.to(own[key].dtype) for key, value in complete.items()}
+    net.load_state_dict(typed, assign=assign)
 
 
 def _counts(key: str) -> bool:
