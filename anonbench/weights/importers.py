@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from anonbench.errors import BadData
 from anonbench.nets.adaface import AdaFaceIR101
 from anonbench.nets.bfm import load_face_model
+from anonbench.nets.bisenet import UNUSED as BISENET_UNUSED
+from anonbench.nets.bisenet import BiSeNet
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.deca import Deca
 from anonbench.nets.hopenet import UNUSED as HOPENET_UNUSED
@@ -131,6 +133,15 @@ def ir_se50(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     _convert(IrSe50(), read_torch_checkpoint(source), source, target)
+
+
+def bisenet(source: Path, target: Path) -> None:
+    """`79999_iter.pth`: the state dict of `BiSeNet` and of outputs that only its training needs.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(BiSeNet(), read_torch_checkpoint(source), source, target, unused=BISENET_UNUSED)
 
 
 def bfm09_front(source: Path, target: Path) -> None:
