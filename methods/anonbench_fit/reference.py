@@ -6,6 +6,7 @@ virtual batch normalisation (Salimans et al., NeurIPS 2016).
 """
 
 import copy
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +16,19 @@ from torch import Tensor, nn
 from anonbench import registry, weights
 from anonbench.data.lfw import Lfw
 from anonbench.interfaces import Dataset
-from anonbench_fit.networks import Generator
+from anonbench.values import sample_key
+from anonbench_fit.networks import Generator, Scheme, password_code
+from anonbench_fit.passwords import drawn_bits
 
 COUNT = 12
 """Images of the reference batch: as many as the layers saw at a time in training, per GPU."""
+
+
+class Stages(NamedTuple):
+    """The generator as both of its stages use it."""
+
+    anonymizer: Generator
+    recoverer: Generator
 
 
 def reference_ids(dataset: Dataset) -> list[str]:
@@ -47,25 +57,51 @@ def reference_faces(side: int) -> Tensor:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
 
 
+def fixed_by(generator: Generator, scheme: Scheme, faces: Tensor) -> Stages:
+    """Both stages with the statistics of some faces: a recipient's images are anonymized ones.
+
+    Args:
+        generator: In evaluation mode; it is left as it is, and its parameters are shared.
+        scheme: Amplitude of its passwords.
+        faces: `[B, 3, S, S]` in `[0, 1]`; each gets a password of its own.
+    """
+    code = password_code(drawn_bits([sample_key(0, f"{i}") for i in range(len(faces))]), scheme)
+    code = code.to(faces.device)
+    anonymizer, anonymized = normalised_by(generator, faces * 2 - 1, code)
+    published = ((anonymized + 1) * 127.5).round() / 127.5 - 1
+    recoverer, _ = normalised_by(generator, published, -code)
+    return Stages(anonymizer, recoverer)
+
+
 @torch.no_grad()
 def normalised_by(generator: Generator, images: Tensor, code: Tensor) -> tuple[Generator, Tensor]:
     """A copy of the generator that always normalises by the statistics of one batch.
 
     Args:
-        generator: In evaluation mode; it is left as it is.
+        generator: In evaluation mode; it is left as it is, and its parameters are shared.
         images: `[B, 3, H, W]` in `[-1, 1]`.
         code: `[B, 16]` of `password_code`.
 
     Returns:
         The copy, and what the batch itself comes to, `[B, 3, H, W]` in `[-1, 1]`.
     """
-    fixed = copy.deepcopy(generator)
-    norms = [module for module in fixed.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(_record) for norm in norms]
+    fixed = sharing(generator)
+    hooks = [norm.register_forward_pre_hook(_record) for norm in normalisations(fixed).values()]
     output: Tensor = fixed(images, code)
     for hook in hooks:
         hook.remove()
     return fixed, output
+
+
+def sharing(generator: Generator) -> Generator:
+    """A copy that has the very parameters of the original."""
+    return copy.deepcopy(generator, {id(own): own for own in generator.parameters()})
+
+
+def normalisations(generator: Generator) -> dict[str, nn.BatchNorm2d]:
+    """Its batch normalisations by name."""
+    found = generator.named_modules()
+    return {name: module for name, module in found if isinstance(module, nn.BatchNorm2d)}
 
 
 def _record(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
