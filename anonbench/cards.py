@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from anonbench.errors import BadConfig, MissingArtefact
 from anonbench.values import HiddenFormat
@@ -97,7 +97,7 @@ class MethodCard(Card):
             numbers, and what they mean. Their names are part of what published images are kept
             under.
         needs_latent: Whether recovery needs more than the published image and the key
-            (`KeepsLatent`).
+            (`KeepsLatent`). Such a method makes no remarks.
         weights: Names of catalogue artefacts.
         files: Weights that come with the method, as `PACKAGE/FILE`.
         file_config: Parameters that name a file of the user's, empty for none, and which of the
@@ -126,6 +126,17 @@ class MethodCard(Card):
     checkpoints: dict[str, CheckpointCard] = Field(default_factory=dict)
     variants: dict[str, dict[str, ConfigValue]] = Field(default_factory=dict)
     claims: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.needs_latent and not self.reversible:
+            raise ValueError("needs_latent is for methods with reversible = true")
+        if self.needs_latent and self.remarks:
+            raise ValueError("a method with needs_latent cannot make remarks")
+        if self.password_bits and not (self.reversible and self.key == "password"):
+            needed = "reversible = true and key = 'password'"
+            raise ValueError(f"password_bits is for methods with {needed}")
+        return self
 
     def configured(self, config: Mapping[str, ConfigValue]) -> Self:
         """This card with these parameters, and what the chosen checkpoint says.

@@ -255,6 +255,11 @@ class Evidence(Protocol):
         """The seeds with which there are published images, the run's own first."""
         ...
 
+    @property
+    def latent_bytes(self) -> int:
+        """Bytes that are kept of each image for its recovery, beside what is published."""
+        ...
+
     def lacks(self, source: Source) -> str:
         """Why a source does not exist for this method (`not reversible`), or nothing."""
         ...

@@ -178,7 +178,9 @@ class _Collector:
             seed: What the method's randomness derives from.
         """
         job, setup, name = self._job, self._job.setup, self._job.method.name
-        remarked = {"remarks": list(job.method.remarks)} if job.method.remarks else {}
+        beside: dict[str, Any] = {"latent": True} if job.method.needs_latent else {}
+        if job.method.remarks:
+            beside = {"remarks": list(job.method.remarks)}
         stage = Publish(
             f"anonymize with {name}",
             {
@@ -188,7 +190,7 @@ class _Collector:
                 "seed": seed,
                 "channel": setup.channel,
                 "presentation": setup.presentation,
-                **remarked,
+                **beside,
             },
             self.originals,
             stored_faces=self.faces,

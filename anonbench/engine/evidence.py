@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anonbench.cards import JudgeCard, MethodCard
 from anonbench.data.align import template
+from anonbench.engine import latents
 from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
 from anonbench.engine.job import Job
 from anonbench.engine.store import Artefact, Row
@@ -100,6 +101,14 @@ class Collected:
     def sources(self) -> dict[Source, Gathered]:
         """What was computed about each source with the run's own seed."""
         return self.by_seed[self.job.seed]
+
+    @property
+    def latent_bytes(self) -> int:
+        """Bytes that are kept of each image for its recovery, beside what is published."""
+        published = self.sources["published"].stored
+        if published is None or not self.method.needs_latent:
+            return 0
+        return latents.bytes_per_image(published, self.sources["recovered"].ids)
 
     def lacks(self, source: Source) -> str:
         """Why a source does not exist for this method, or nothing."""

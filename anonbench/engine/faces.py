@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard
+from anonbench.engine import latents as kept
 from anonbench.engine import models
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.store import Artefact, Row, Value
@@ -27,6 +28,7 @@ class Item:
         face: Its face where an earlier stage located it.
         found: Whether a detector found that face, rather than it being a fallback.
         error: Why there is no input.
+        latent: What the method kept of anonymizing it, where a recipient needs that.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Item:
     face: Face | None = None
     found: bool = False
     error: str = ""
+    latent: NDArray[np.float32] | None = None
 
 
 class Images(Protocol):
@@ -149,20 +152,29 @@ def unpack_face(row: Row) -> Face:
 
 
 def join_items(
-    ids: Sequence[str], images: Artefact | None, faces: Artefact | None
+    ids: Sequence[str],
+    images: Artefact | None,
+    faces: Artefact | None,
+    latents: Artefact | None = None,
 ) -> Iterator[Item]:
-    """Items for ids from the stored images and faces; a sample that failed carries its reason."""
-    sources = [artefact for artefact in (images, faces) if artefact is not None]
+    """Items for ids from stored images, faces and latents, as far as they are given.
+
+    A sample that failed carries its reason.
+    """
+    sources = [artefact for artefact in (images, faces, latents) if artefact is not None]
     reasons = {i: e for artefact in sources for i, e in artefact.failed(ids).items()}
     good = [i for i in ids if i not in reasons]
     yield from (Item(i, error=reasons[i]) for i in ids if i in reasons)
-    image_rows = images.read(good) if images is not None else None
+    image_rows = images.read(good, only="image") if images is not None else None
     face_rows = faces.read(good) if faces is not None else None
+    latent_rows = latents.read(good, only=kept.COLUMN) if latents is not None else None
     for sample_id in good:
         image: Any = next(image_rows)["image"] if image_rows is not None else b""
         row = next(face_rows) if face_rows is not None else None
         face = unpack_face(row) if row is not None else None
-        yield Item(sample_id, image, face, found=row is not None and bool(row["found"]))
+        found = row is not None and bool(row["found"])
+        latent: Any = next(latent_rows)[kept.COLUMN] if latent_rows is not None else None
+        yield Item(sample_id, image, face, found, latent=latent)
 
 
 def rows_of(items: Sequence[Item], compute: Callable[[Item], dict[str, Value]]) -> list[Row]:

@@ -13,11 +13,13 @@ from anonbench.interfaces import (
     Describer,
     Detector,
     HidesPassword,
+    KeepsLatent,
     Method,
     PerceptualJudge,
     Recogniser,
     Remarking,
     ReversibleMethod,
+    TakesWrongBits,
 )
 
 _Items = tuple[tuple[str, ConfigValue], ...]
@@ -89,6 +91,23 @@ def remarking(card: MethodCard, device: str) -> Remarking:
     built = method(card, device)
     if not isinstance(built, Remarking):
         raise _broken_promise(card, "makes remarks", "anonymize_with_remarks")
+    return built
+
+
+def keeping(card: MethodCard, device: str) -> KeepsLatent:
+    """The method with its latents; UserError where its class lacks what the card promises."""
+    built = method(card, device)
+    if not isinstance(built, KeepsLatent):
+        lacking = "anonymize_with_latent and recover_from_latent"
+        raise _broken_promise(card, "needs a latent", lacking)
+    return built
+
+
+def taking_wrong_bits(card: MethodCard, device: str) -> TakesWrongBits:
+    """The method with wrong bits; UserError where its class lacks what the card promises."""
+    built = method(card, device)
+    if not isinstance(built, TakesWrongBits):
+        raise _broken_promise(card, "has password bits", "recover_with_wrong_bits")
     return built
 
 

@@ -4,12 +4,12 @@ They have what a recipient has. Under the presentation `crop` the published imag
 crop and goes to it as it is. Under `paste` it is a picture: its crop is aligned anew, by the face
 found in the picture itself or, where none was, by landmarks fitted into the box in which the
 dataset's faces usually are, as for an original without a face. Of the original nothing is used,
-not even where its face was.
+not even where its face was; but for the latent, where a method needs one to recover.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from anonbench.engine.faces import (
     Published,
     crop_of,
     in_batch,
+    join_items,
     to_float,
 )
 from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
@@ -75,22 +76,35 @@ class Recipient:
             return _Received(item, images.pixels(item))
         picture = images.load(item)
         face = item.face if item.found else usual_face(self.dataset, self.detector, picture)
-        seen = Item(item.id, item.data, face)
+        seen = replace(item, face=face)
         return _Received(seen, to_float(crop_of(picture, seen, self.method.template)), face)
 
     def batch(self, received: Sequence[_Received]) -> "torch.Tensor":
         """Crops `[B, 3, S, S]` on the device."""
         return stack([one.crop for one in received]).to(models.resolve_device(self.device))
 
+    def given(self, received: Sequence[_Received]) -> "torch.Tensor":
+        """What the method recovers from: crops, or the latents that were kept of them."""
+        import torch
+
+        if not self.method.needs_latent:
+            return self.batch(received)
+        latents: list[Any] = [one.item.latent for one in received]
+        return torch.from_numpy(np.stack(latents)).to(models.resolve_device(self.device))
+
     def recover(
-        self, crops: "torch.Tensor", keys: Sequence[bytes]
+        self, received: Sequence[_Received], keys: Sequence[bytes]
     ) -> Iterator[NDArray[np.float32]]:
         """What the method recovers, image by image."""
         import torch
 
+        given = self.given(received)
         with torch.no_grad():  # not inference_mode: some methods optimise
-            output = models.reversible(self.method, self.device).recover(crops, keys)
-        return checked_crops(self.method, output, crops)
+            if self.method.needs_latent:
+                output = models.keeping(self.method, self.device).recover_from_latent(given, keys)
+            else:
+                output = models.reversible(self.method, self.device).recover(given, keys)
+        return checked_crops(self.method, output, self.batch(received))
 
     def read_bits(self, crops: "torch.Tensor") -> Columns:
         """The bits that the method reads, and what they stand for by a code of its own."""
@@ -133,16 +147,21 @@ class Recover(FromPublished):
     """Recover images from published ones and the keys, and keep them without loss.
 
     Under `paste` the recovered crop is pasted back into the published picture: what its owner
-    looks at.
+    looks at. A method that needs a latent recovers from that, whatever became of the image.
     """
 
     name = "recovered"
     seed: int = field(kw_only=True)
 
+    def items(self, ids: Sequence[str]) -> Iterator[Item]:
+        """The published images, and the latents that were kept of them."""
+        latents = self.stored_images if self.recipient.method.needs_latent else None
+        return join_items(ids, self.stored_images, self.stored_faces, latents)
+
     def _answer(self, received: Sequence[_Received]) -> list[Row]:
         """Rows with the recovered image as `image`, 8-bit PNG or, for floats, as it is."""
         keys = [sample_key(self.seed, one.item.id) for one in received]
-        results = self.recipient.recover(self.recipient.batch(received), keys)
+        results = self.recipient.recover(received, keys)
         return [
             Row(one.item.id, {"image": self._encode(one, result)})
             for one, result in zip(received, results, strict=True)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import MethodCard
-from anonbench.engine import models
 from anonbench.engine.store import Artefact
 from anonbench.errors import UserError
 from anonbench.results.record import Remark
@@ -19,20 +18,6 @@ COLUMN = "remarks"
 """Of stored rows: one number per name in the method's card, in the card's order."""
 
 PERCENTILES = (2.5, 97.5)
-
-
-def anonymize(
-    card: MethodCard, device: str, faces: "torch.Tensor", keys: Sequence[bytes]
-) -> "tuple[torch.Tensor, list[dict[str, NDArray[np.float64]]]]":
-    """What a method makes of crops, and per crop the column of its remarks, if it makes any.
-
-    Raises:
-        UserError: The remarks are not those of the card, one finite number per crop each.
-    """
-    if not card.remarks:
-        return models.method(card, device).anonymize(faces, keys), [{} for _ in keys]
-    output, said = models.remarking(card, device).anonymize_with_remarks(faces, keys)
-    return output, [{COLUMN: row} for row in checked_remarks(card, said, len(faces))]
 
 
 def checked_remarks(

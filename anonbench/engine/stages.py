@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard, JudgeCard, MethodCard
-from anonbench.engine import models, remarks
+from anonbench.engine import latents, models, remarks
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
     Images,
@@ -148,7 +148,7 @@ class Publish(Stage):
     device: str = field(kw_only=True)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the published bytes as `image`, and the method's remarks, if it makes any."""
+        """Rows with the published bytes as `image`, and what the method says or keeps of each."""
         import torch
 
         crops, originals, good, rows = [], [], [], []
@@ -166,11 +166,26 @@ class Publish(Stage):
         faces = to_tensor(crops).to(models.resolve_device(self.device))
         keys = [sample_key(self.seed, item.id) for item in good]
         with torch.no_grad():  # not inference_mode: some methods optimise
-            output, remarked = remarks.anonymize(self.method, self.device, faces, keys)
+            output, beside = self._anonymize(faces, keys)
         results = checked_crops(self.method, output, faces)
-        for item, image, result, said in zip(good, originals, results, remarked, strict=True):
-            rows.append(Row(item.id, {"image": self._encode(item, image, result), **said}))
+        for item, image, result, more in zip(good, originals, results, beside, strict=True):
+            rows.append(Row(item.id, {"image": self._encode(item, image, result), **more}))
         return rows
+
+    def _anonymize(
+        self, faces: "torch.Tensor", keys: Sequence[bytes]
+    ) -> "tuple[torch.Tensor, list[dict[str, NDArray[Any]]]]":
+        """Anonymized crops, and for each a column of remarks, a latent, or nothing."""
+        card, device = self.method, self.device
+        if card.remarks:
+            output, said = models.remarking(card, device).anonymize_with_remarks(faces, keys)
+            told = remarks.checked_remarks(card, said, len(keys))
+            return output, [{remarks.COLUMN: row} for row in told]
+        if card.needs_latent:
+            output, kept = models.keeping(card, device).anonymize_with_latent(faces, keys)
+            stored = latents.checked_latents(card, kept, len(keys))
+            return output, [{latents.COLUMN: row} for row in stored]
+        return models.method(card, device).anonymize(faces, keys), [{} for _ in keys]
 
     def _crop(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         if item.error:

@@ -112,7 +112,7 @@ class Artefact:
 
         Args:
             ids: Samples.
-            only: The one column to read, of arrays; all columns where empty.
+            only: The one column to read; all columns where empty.
         """
         open_shard: Path | None = None
         columns: dict[str, NDArray[Any]] = {}
@@ -120,7 +120,8 @@ class Artefact:
             shard, row = self._where[sample_id]
             if shard != open_shard:
                 with np.load(shard, allow_pickle=False) as data:
-                    columns = {name: data[name] for name in ([only] if only else data.files)}
+                    names = [n for n in data.files if not only or n.split(".")[0] == only]
+                    columns = {name: data[name] for name in names}
                 open_shard = shard
             yield Row(sample_id, _unpack(columns, row))
 

@@ -18,6 +18,7 @@ from anonbench_recovery.options import RecoveryOptions
 
 PIXELS = ("absolute", "squared", "ssim")
 STORED = "images recovered from a stored latent"
+BYTES = "bytes of latent kept per image"
 
 
 class Recovery:
@@ -54,9 +55,12 @@ class Recovery:
             The arrays of `images.image_scores`; of a perceptual judge `distance`, of a recogniser
             `cosine` and the numbers of `embeddings.Joined.unseen_scores`, without a judge
             `absolute` and `squared` (mean errors in `[0, 1]`) and `ssim`; `needs_latent` of the
-            method.
+            method, and `latent_bytes`, how many are kept of each image.
         """
-        latent = {"needs_latent": np.array(evidence.method.needs_latent)}
+        latent = {
+            "needs_latent": np.array(evidence.method.needs_latent),
+            "latent_bytes": np.array(evidence.latent_bytes),
+        }
         if not judge:
             return self._pixels(dataset, evidence) | latent
         if registry.judges.card(judge).kind == "recognition":
@@ -131,4 +135,5 @@ def _counts(scores: Scores) -> Counts:
     counts = joined_counts(scores)
     if not bool(scores.get("needs_latent", False)):
         return counts
-    return counts.model_copy(update={"detail": {**counts.detail, STORED: counts.used}})
+    stored = {STORED: counts.used, BYTES: int(scores["latent_bytes"])}
+    return counts.model_copy(update={"detail": {**counts.detail, **stored}})

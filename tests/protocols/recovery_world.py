@@ -24,6 +24,10 @@ class Gallery:
     needs_latent: bool = False
 
     @property
+    def latent_bytes(self):
+        return 100 if self.needs_latent else 0
+
+    @property
     def method(self):
         return SimpleNamespace(needs_latent=self.needs_latent)
 

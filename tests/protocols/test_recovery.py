@@ -89,6 +89,8 @@ def test_a_result_says_that_a_latent_was_stored(judge) -> None:
         reduction, _ = measure(gallery, judge, f"{SPEC}:images=all")
         told = reduction.counts.detail.get("images recovered from a stored latent", 0)
         assert told == (reduction.counts.used if stored else 0)
+        size = reduction.counts.detail.get("bytes of latent kept per image", 0)
+        assert size == (100 if stored else 0)
 
 
 @pytest.mark.parametrize("judge", ["", PERCEPTUAL])
