@@ -8,6 +8,7 @@ from torch.nn.functional import interpolate
 
 from anonbench.cards import JudgeCard
 from anonbench.judges.network import imported
+from anonbench.nets.farl import Farl, shrink
 from anonbench.nets.inception_fid import InceptionFid
 from anonbench.nets.lpips import Lpips
 
@@ -73,6 +74,30 @@ class Vgg16Features:
         for stage in self._net.trunk:
             maps = stage(maps)
         return maps.mean(dim=(2, 3))
+
+
+class FarlFeatures:
+    """FaRL: features of faces by a vision transformer trained on 20 million of them and captions.
+
+    Whole crops are resized to 224 px, bilinearly and with antialiasing, as FALCO does it, which
+    finds neighbours by these features. Distances in them are `fd` and `kd`: no FID.
+
+    Args:
+        card: Names the network's file.
+        device: Where PyTorch runs it.
+
+    Raises:
+        MissingArtefact: The file has not been fetched.
+        BadData: The file is not what its importer wrote.
+    """
+
+    def __init__(self, card: JudgeCard, device: str) -> None:
+        self.card = card
+        self._net = Farl.load(device)
+
+    def describe(self, crops: Tensor) -> dict[str, Tensor]:
+        """`features` `[B, 512]`, of any length, of crops `[B, 3, S, S]` in `[0, 1]`."""
+        return {"features": _in_parts(lambda part: self._net(shrink(part)), crops)}
 
 
 def _in_parts(compute: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:

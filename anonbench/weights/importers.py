@@ -7,8 +7,10 @@ parity` proves to compute what the authors' code computes. Nothing in a file is 
 
 import shutil
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from anonbench.errors import BadData
@@ -18,6 +20,8 @@ from anonbench.nets.bisenet import UNUSED as BISENET_UNUSED
 from anonbench.nets.bisenet import BiSeNet
 from anonbench.nets.d3dfr import D3dfr
 from anonbench.nets.deca import Deca
+from anonbench.nets.farl import UNUSED as FARL_UNUSED
+from anonbench.nets.farl import Farl
 from anonbench.nets.hopenet import UNUSED as HOPENET_UNUSED
 from anonbench.nets.hopenet import Hopenet
 from anonbench.nets.inception_fid import UNUSED as INCEPTION_UNUSED
@@ -27,6 +31,7 @@ from anonbench.nets.ir_se50 import IrSe50
 from anonbench.nets.iresnet import IResNet
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
+from anonbench.nets.stylegan2_files import MEAN, from_genforce, require_size
 from anonbench.weights.convert import read_torch_checkpoint, save
 
 
@@ -123,7 +128,66 @@ def stylegan2_ffhq_256(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     state = entry(read_torch_checkpoint(source), "g_ema", source)
+    require_size(state, Sizes(), source)
     _convert(Generator(Sizes()), state, source, target)
+
+
+def stylegan2_ffhq_1024(source: Path, target: Path) -> None:
+    """`stylegan2_ffhq1024.pth` of genforce, or rosinality's `stylegan2-ffhq-config-f.pt`.
+
+    What is kept is the state dict of `Generator(Sizes(1024))` and the mean style, `latent_avg`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    sizes = Sizes(1024)
+    state = stylegan2_state(read_torch_checkpoint(source), source)
+    require_size(state, sizes, source)
+    mean = state.pop(MEAN, None)
+    if mean is None or mean.shape != (sizes.style,):
+        raise BadData(f"{source} has no mean style of {sizes.style} numbers ({MEAN}).")
+    with torch.device("meta"):
+        net = Generator(sizes)
+    load_state(net, state, source=str(source), assign=True)
+    save({**net.state_dict(), MEAN: mean}, target)
+
+
+def stylegan2_state(tensors: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """The averaged generator of a StyleGAN2 by rosinality or genforce, and `latent_avg`.
+
+    Raises:
+        BadData: It is neither's.
+    """
+    tops = {key.partition(".")[0] for key in tensors}
+    if "g_ema" in tops:
+        beside = {MEAN: tensors[MEAN]} if MEAN in tensors else {}
+        return entry(tensors, "g_ema", source) | beside
+    named = next((name for name in ("generator_smooth", "generator") if name in tops), None)
+    if named is None:
+        raise BadData(
+            f"{source} has no generator of StyleGAN2: neither 'g_ema' (rosinality) nor "
+            "'generator_smooth' (genforce).",
+            why=f"Its entries: {', '.join(sorted(tops)[:8])}.",
+        )
+    return from_genforce(entry(tensors, named, source))
+
+
+def farl(source: Path, target: Path) -> None:
+    """`FaRL-Base-Patch16-LAIONFace20M-ep64.pth`: of its entry `state_dict`, the image encoder.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    everything = entry(read_torch_checkpoint(source), "state_dict", source)
+    image = {
+        key.removeprefix("visual."): value
+        for key, value in everything.items()
+        if not any(fnmatchcase(key, pattern) for pattern in FARL_UNUSED)
+    }
+    with torch.device("meta"):
+        net = Farl()
+    load_state(net, image, source=str(source), assign=True)
+    save(net.state_dict(), target)
 
 
 def ir_se50(source: Path, target: Path) -> None:

@@ -12,8 +12,9 @@ from anonbench import registry, weights
 from anonbench.engine import models
 from anonbench.errors import MissingArtefact, WrongHash
 from anonbench.judges import features
-from anonbench.judges.features import InceptionFeatures
+from anonbench.judges.features import FarlFeatures, InceptionFeatures
 from anonbench.metrics.frechet import Moments, frechet_distance, kernel_distance
+from anonbench.nets.farl import Farl, Geometry
 from anonbench.nets.inception_fid import InceptionFid
 from anonbench.nets.lpips import Lpips
 from anonbench.weights.convert import save
@@ -88,7 +89,20 @@ def test_inception_describes_image_by_image(inception, monkeypatch: pytest.Monke
     assert not torch.allclose(together[0], together[1])
 
 
-@pytest.mark.parametrize("name", ["inception-fid", "vgg16"])
+def test_farl_sees_whole_crops_at_224_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = Farl(Geometry(width=24, depth=1, heads=2, features=8)).eval()
+    monkeypatch.setattr(Farl, "load", lambda device: net)
+    monkeypatch.setattr(features, "_AT_ONCE", 2)
+    judge = FarlFeatures(registry.judges.card("farl"), "cpu")
+    images = crops(3, 256) + 0.1 * torch.rand(3, 3, 256, 256)
+    found = judge.describe(images)["features"]
+    expected = net(torchvision.transforms.Resize(224, antialias=True)(images))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found[0], found[1])
+
+
+@pytest.mark.parametrize("name", ["farl", "inception-fid", "vgg16"])
 def test_without_weights_the_command_that_brings_them(name: str, anonbench_home: Path) -> None:
     card = registry.judges.card(name)
     with pytest.raises(MissingArtefact, match=f"anonbench fetch {card.weights[0]}"):
