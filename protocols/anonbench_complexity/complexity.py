@@ -72,11 +72,11 @@ class Complexity:
         """Sizes of P networks, and the time and memory that they take.
 
         Returns:
-            `part` (names), `core` (bool), `parameters`, `trainable` and `flops`, each `[P]`;
-            `core_seconds` and `inference_seconds` `[repeats]`, `core_memory` and
-            `inference_memory` in bytes, all of them NaN where there is no network or no way to
-            measure; `threads` and `device`. For a method that does not show its networks only
-            `reason`.
+            `part` (names), `core` (bool), `passes`, `parameters`, `trainable` and `flops`, each
+            `[P]`; `side` of the method's crops in pixels; `core_seconds` and `inference_seconds`
+            `[repeats]`, `core_memory` and `inference_memory` in bytes, all of them NaN where there
+            is no network or no way to measure; `threads` and `device`. For a method that does not
+            show its networks only `reason`.
 
         Raises:
             UserError: A process that measures died.
@@ -91,8 +91,9 @@ class Complexity:
             for scope, cost in found.items()
             for name in ("seconds", "memory")
         }
-        sizes = ("part", "core", "parameters", "trainable", "flops", "threads", "device")
-        return {name: found["inference"][name] for name in sizes} | costs
+        columns = ("part", "core", "passes", "parameters", "trainable", "flops")
+        sizes = {name: found["inference"][name] for name in (*columns, "threads", "device")}
+        return {**sizes, **costs, "side": np.array(evidence.side)}
 
     def _measured(self, method: MethodCard, device: str, scope: Scope) -> Scores:
         """In a process of its own: nothing that was loaded before blurs its memory."""
@@ -131,7 +132,8 @@ class Complexity:
             self._seconds(scores, "inference"),
             self._memory(scores, "inference"),
         )
-        counts = Counts(unit="networks", expected=len(core), used=len(core))
+        crop = {"crop side in pixels": int(scores["side"])}
+        counts = Counts(unit="networks", expected=len(core), used=len(core), detail=crop)
         return Reduction(metrics=metrics, counts=counts)
 
     def _sizes(self, scores: Scores, prefix: str, parts: NDArray[np.bool_]) -> Iterator[Metric]:
@@ -150,7 +152,8 @@ class Complexity:
         threads = int(scores["threads"])
         method = (
             f"interquartile range of {len(seconds)} runs of one image after "
-            f"{self.options.warmups} to warm up; {scores['device']}, {threads} threads, float32"
+            f"{self.options.warmups} to warm up{_multiplied(scores, scope)}; "
+            f"{scores['device']}, {threads} threads, float32"
         )
         spread = Interval(low=low, high=high, level=0.5, method=method)
         detail = {"threads": float(threads), "fastest": seconds.min(), "slowest": seconds.max()}
@@ -164,3 +167,13 @@ class Complexity:
             reason = f"peak memory is not measured on {scores['device']} of this system"
             return no_metric(self.card, name, reason)
         return metric(self.card, name, memory / 2**20, 1)
+
+
+def _multiplied(scores: Scores, scope: Scope) -> str:
+    """What was run once and counted several times, in the words of an interval's method."""
+    passes = scores["passes"].astype(np.int64)
+    several = passes > 1
+    if scope == "core":
+        several &= scores["core"].astype(bool)
+    named = zip(scores["part"][several].astype(str), passes[several], strict=True)
+    return "".join(f", {name} once for {count}" for name, count in named)

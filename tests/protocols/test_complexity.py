@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from toybench.network import SCRATCH_MIB
+from toybench.network import SCRATCH_MIB, STEP_SECONDS, STEPS
 from verification_world import protocol
 
 from anonbench.errors import BadConfig
@@ -22,7 +22,7 @@ SPEC = "complexity:repeats=3:warmups=1"
 
 def measure(method: str):
     bench = protocol(SPEC)
-    world = SimpleNamespace(method=methods.parse(method), device="cpu")
+    world = SimpleNamespace(method=methods.parse(method), device="cpu", side=64)
     scores = bench.score(None, world, "", None)
     return bench, scores, {metric.name: metric for metric in bench.reduce(scores).metrics}
 
@@ -43,6 +43,13 @@ class Modulated(nn.Module):
         return y.view(batch, 5, height, width)
 
 
+class Attention(nn.Module):
+    """Every place looks at every place."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(x, x, x)
+
+
 # What a layer multiplies and adds: outputs times the inputs that each one sees.
 @pytest.mark.parametrize(
     ("module", "inputs", "macs"),
@@ -54,6 +61,7 @@ class Modulated(nn.Module):
         (Modulated(), [(1, 4, 9, 9), (1, 4)], 5 * 81 * 36),
         (Modulated(), [(2, 4, 9, 9), (2, 4)], 2 * 5 * 81 * 36),
         (nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3).eval()), [(1, 3, 8, 8)], 0),
+        (Attention(), [(1, 2, 9, 4)], 2 * 2 * 9 * 9 * 4),
     ],
 )
 @torch.no_grad()
@@ -131,6 +139,19 @@ def test_a_method_is_measured_without_building_it(tmp_path) -> None:
     np.savez(tmp_path / "scores.npz", **scores)
     stored = dict(np.load(tmp_path / "scores.npz", allow_pickle=False))
     assert bench.reduce(stored) == bench.reduce(scores)
+
+
+def test_what_is_run_again_and_again_counts_as_often_but_is_run_once() -> None:
+    bench, scores, found = measure("toy-loop")
+    macs = 3 * 8 * 9 * 16 * 16 / 1e9
+    assert found["macs"].value == pytest.approx(macs)
+    # A step: forwards, and back to the image; the network takes no gradient of its own.
+    assert found["inference-macs"].value == pytest.approx(macs * (1 + 2 * STEPS))
+    assert found["inference-parameters"].value == found["parameters"].value > 0
+    assert found["inference-seconds"].value > STEPS * STEP_SECONDS
+    assert f"step once for {STEPS}" in found["inference-seconds"].intervals[0].method
+    assert "once for" not in found["seconds"].intervals[0].method
+    assert bench.reduce(scores).counts.detail == {"crop side in pixels": 64}
 
 
 def test_a_filter_has_no_network_but_takes_time() -> None:
