@@ -96,7 +96,7 @@ class TakesWrongBits(ReversibleMethod, Protocol):
             given: Published crops `[B, 3, H, W]` in `[0, 1]`; the latents, where the card
                 `needs_latent`.
             keys: The B keys of anonymizing.
-            wrong: Which bits are inverted, `[B, card.password_bits]` bool.
+            wrong: Which bits are inverted, `[B, card.password_bits]` bool, where `given` is.
 
         Returns:
             `[B, 3, H, W]` in `[0, 1]`.

@@ -22,16 +22,20 @@ from anonbench.errors import UserError
 from anonbench.interfaces import (
     DecodesPassword,
     HidesPassword,
+    KeepsLatent,
     Method,
     Remarking,
     ReversibleMethod,
+    TakesWrongBits,
 )
 from anonbench.testing.hidden_bits import hidden_bit_rules
 from anonbench.testing.inputs import synthetic_faces
-from anonbench.testing.outcome import Check, NotApplicableError, NotConformingError, Rule, run_rules
+from anonbench.testing.latents import Keeping, latent_rules
+from anonbench.testing.outcome import Check, NotConformingError, Rule, run_rules
 from anonbench.testing.randomness import isolated
 from anonbench.testing.remarks import remark_rules
 from anonbench.testing.stages import TOLERANCE, KeyEffect, Stage, difference, stage_rules
+from anonbench.testing.wrong_bits import wrong_bit_rules
 from anonbench.values import sample_key
 
 BATCH = 3
@@ -86,7 +90,7 @@ def check_method(spec: str, device: str = "cpu", size: int | None = None) -> lis
         reason = "'anonymize' must pass first"
         return checks + [_skip(name, reason) for name in ("recover", "hidden bits", "remarks")]
     published = publish(anonymize.trial.output)
-    checks += _check_recover(subject, anonymize, published)
+    checks += _check_recovery(subject, anonymize, published)
     checks += _check_hidden_bits(subject, anonymize.images, published)
     return checks + _check_remarks(subject, anonymize)
 
@@ -163,7 +167,8 @@ def _built(subject: Subject) -> str:
 def _abilities(subject: Subject) -> str:
     """The object has the methods that its card promises, and no others.
 
-    Only a code of its own may be there unused: a checkpoint may hide float32 instead.
+    Only what the card of a sibling may promise may be there unused: a code of its own, where a
+    checkpoint hides float32 instead, latents, and wrong bits.
     """
     card = subject.card
     promises = [
@@ -174,13 +179,18 @@ def _abilities(subject: Subject) -> str:
     ]
     if card.hidden_format == "learned":
         promises.append((DecodesPassword, "hidden_numbers and decode_bits", True))
+    if card.needs_latent:
+        promises.append((KeepsLatent, "anonymize_with_latent and recover_from_latent", True))
+    if card.password_bits:
+        promises.append((TakesWrongBits, "recover_with_wrong_bits", True))
     for kind, names, wanted in promises:
         if isinstance(subject.method, kind) != wanted:
             raise NotConformingError(
                 f"The card says reversible = {str(card.reversible).lower()}, hidden_bits = "
                 f"{card.hidden_bits}, hidden_format = '{card.hidden_format}', "
-                f"{len(card.remarks)} remarks, but the object has {'no' if wanted else 'a'} "
-                f"{names}. Mend the card or the class."
+                f"{len(card.remarks)} remarks, needs_latent = {str(card.needs_latent).lower()}, "
+                f"password_bits = {card.password_bits}, but the object has "
+                f"{'no' if wanted else 'a'} {names}. Mend the card or the class."
             )
     return "; ".join(names for _, names, wanted in promises if wanted)
 
@@ -189,49 +199,74 @@ def _abilities(subject: Subject) -> str:
 def _anonymize_stage(subject: Subject) -> Stage:
     effect: KeyEffect = "none" if subject.card.key == "none" else "change"
     images = synthetic_faces(BATCH, subject.size).to(subject.device)
-    return Stage("anonymize", subject.method.anonymize, images, _keys(0), _keys(1), effect)
+    call, shape = subject.method.anonymize, tuple(images.shape)
+    return Stage("anonymize", call, images, _keys(0), _keys(1), effect, shape)
 
 
 def _keys(seed: int) -> list[bytes]:
     return [sample_key(seed, f"synthetic/{index}") for index in range(BATCH)]
 
 
-def _check_recover(subject: Subject, anonymize: Stage, published: Tensor) -> list[Check]:
+def _check_recovery(subject: Subject, anonymize: Stage, published: Tensor) -> list[Check]:
+    """From published images, then from what the card says besides: latents, wrong bits."""
     if not subject.card.reversible:
         return [_skip("recover", "the card says reversible = false")]
-    recoverer = subject.method if subject.card.needs_latent else subject.build()
+    recovery = _recovery_stage(subject, "recover", published, anonymize.shape)
+    checks = _check_recover(recovery, subject.method, anonymize.again)
+    if subject.card.needs_latent:
+        keeping = Keeping(subject.method, anonymize)
+        kept = run_rules(latent_rules(keeping))
+        checks += kept
+        if failures(kept):
+            return [*checks, _skip("recover_from_latent", f"'{failures(kept)[0].name}' failed")]
+        latents = keeping.kept[1]
+        recovery = _recovery_stage(subject, "recover_from_latent", latents, anonymize.shape)
+        checks += _check_recover(recovery, subject.method, keeping.ask)
+    if subject.card.password_bits and not failures(checks):
+        checks += run_rules(wrong_bit_rules(subject.card, subject.method, recovery))
+    return checks
+
+
+def _recovery_stage(subject: Subject, name: str, given: Tensor, shape: tuple[int, ...]) -> Stage:
+    """A call of a new object's, by its name."""
     effects: dict[str, KeyEffect] = {"none": "none", "seed": "", "password": "change"}
-    effect = effects[subject.card.key]
-    stage = Stage("recover", recoverer.recover, published, _keys(0), _keys(1), effect)
-    honest = run_rules([Rule("recover: honest", partial(_honest, subject, anonymize, stage))])
+    effect, call = effects[subject.card.key], getattr(subject.build(), name)
+    return Stage(name, call, given, _keys(0), _keys(1), effect, shape)
+
+
+def _check_recover(stage: Stage, insider: Any, again: Callable[[], object]) -> list[Check]:
+    """All checks of a stage that recovers.
+
+    Args:
+        stage: With a call of a new object's.
+        insider: The object that anonymized.
+        again: Lets that object anonymize the batch once more.
+    """
+    name = f"{stage.name}: honest"
+    honest = run_rules([Rule(name, partial(_honest, stage, insider, again))])
     if failures(honest):
-        return [*honest, _skip("recover", "'recover: honest' must pass first")]
+        return [*honest, _skip(stage.name, f"'{name}' must pass first")]
     return honest + run_rules(stage_rules(stage))
 
 
-def _honest(subject: Subject, anonymize: Stage, stage: Stage) -> str:
+def _honest(stage: Stage, insider: Any, again: Callable[[], object]) -> str:
     """An object that never saw the originals recovers what the anonymizing object recovers."""
-    if subject.card.needs_latent:
-        raise NotApplicableError(
-            "the card says needs_latent: recovery needs more than pixels and key"
-        )
-    # Once more, so that an object that remembers only its last batch still has these originals.
-    anonymize.run(anonymize.images, anonymize.keys)
-    insider = replace(stage, call=subject.method.recover).trial.output
+    again()  # so that an object that remembers only its last batch still has these originals
+    known = replace(stage, call=getattr(insider, stage.name)).trial.output
     try:
-        found = difference(stage.trial.output, insider)
+        found = difference(stage.trial.output, known)
     except Exception as error:
         raise NotConformingError(
-            f"A new object raised {type(error).__name__}: {error} Let recover use nothing but the "
-            "published 8-bit pixels, the keys and the weights."
+            f"A new object raised {type(error).__name__}: {error} Let {stage.name} use nothing "
+            "but what it is given, the keys and the weights."
         ) from error
     if found > TOLERANCE:
         raise NotConformingError(
             f"A new object recovers another image than the one that anonymized (difference "
-            f"{found:.3g}). Keep nothing of the originals in the object: recover may use only the "
-            "published 8-bit pixels, the keys and the weights."
+            f"{found:.3g}). Keep nothing of the originals in the object: {stage.name} may use "
+            "only what it is given, the keys and the weights."
         )
-    return f"from published pixels and keys in a new object: difference {found:.2g}"
+    return f"from what is given and keys in a new object: difference {found:.2g}"
 
 
 # --------------------------------------------------------------------- hidden bits and remarks

@@ -1,4 +1,4 @@
-"""Checks of a method's stages, `anonymize` and `recover`, on a small batch.
+"""Checks of a method's stages, those that anonymize and recover, on a small batch.
 
 Every check returns a detail or raises `NotConformingError`: what was found and how to mend it. The
 method is called as the engine calls it, inside `torch.no_grad()`.
@@ -37,20 +37,22 @@ class Stage:
     """A stage of a method with the batch it is tried on.
 
     Attributes:
-        name: `anonymize` or `recover`.
+        name: The method's own name for it, `anonymize`, `recover` or `recover_from_latent`.
         call: The bound method.
-        images: `[B, 3, S, S]` float32 in `[0, 1]`: crops, or published crops.
+        images: `[B, 3, S, S]` float32 in `[0, 1]`: crops, or published crops; or latents.
         keys: B keys.
         other_keys: B other keys.
         key_effect: What other keys must do to the output.
+        shape: Of the output.
     """
 
-    name: Literal["anonymize", "recover"]
+    name: str
     call: Callable[[Tensor, Sequence[bytes]], Tensor] = field(repr=False)
     images: Tensor = field(repr=False)
     keys: list[bytes] = field(repr=False)
     other_keys: list[bytes] = field(repr=False)
     key_effect: KeyEffect
+    shape: tuple[int, ...]
 
     def run(self, images: Tensor, keys: Sequence[bytes], global_seed: int = 0) -> Trial:
         """Call the method on copies, with the global generators seeded."""
@@ -60,6 +62,10 @@ class Stage:
             output = self.call(given, list(keys))
             used = before.changed(RandomState.capture())
         return Trial(output, given, used)
+
+    def again(self) -> Trial:
+        """The first call once more."""
+        return self.run(self.images, self.keys)
 
     @cached_property
     def trial(self) -> Trial:
@@ -94,16 +100,16 @@ def stage_rules(stage: Stage) -> list[Rule]:
 
 
 def shape(stage: Stage) -> str:
-    """The output is a tensor of the input's shape."""
-    output, wanted = stage.trial.output, tuple(stage.images.shape)
+    """The output is a tensor of the crops' shape."""
+    output, wanted = stage.trial.output, stage.shape
     if not isinstance(output, Tensor):
         raise NotConformingError(
             f"It returned a {type(output).__name__}. Return a tensor {wanted}."
         )
-    if output.shape != stage.images.shape:
+    if output.shape != wanted:
         raise NotConformingError(
-            f"It returned {tuple(output.shape)} for {wanted}. Return one crop per input crop, "
-            "of the same size: resize inside the method where the network needs another size."
+            f"It returned {tuple(output.shape)} for crops {wanted}. Return one crop for each, of "
+            "the same size: resize inside the method where the network needs another size."
         )
     return str(wanted)
 

@@ -24,6 +24,10 @@ CODER = VAULT.model_copy(update={"hidden_format": "learned"})
 TALKER = PLAIN.model_copy(update={"remarks": {"mean": "of the crop", "dark": "1 if so"}})
 
 
+KEEPER = VAULT.model_copy(update={"needs_latent": True, "hidden_bits": 0})
+LOCK = VAULT.model_copy(update={"password_bits": 4, "hidden_bits": 0})
+
+
 def changed(card, **fields):
     return card.model_copy(update=fields)
 
@@ -85,6 +89,34 @@ class GoodTalker(Good):
         return self.anonymize(faces, keys), {"mean": mean, "dark": mean < 0.5}
 
 
+class GoodKeeper(Good):
+    """Keeps what it publishes, before it is rounded; from an image alone it does what it can."""
+
+    card = KEEPER
+
+    def anonymize_with_latent(self, faces, keys):
+        return self.anonymize(faces, keys), faces / 2 + colours(keys)
+
+    def recover(self, published, keys):
+        return ((published - colours(keys)) * 2).clamp(0, 1)
+
+    def recover_from_latent(self, latents, keys):
+        return self.recover(latents, keys)
+
+
+class GoodLock(Good):
+    """Every wrong bit of four makes a recovered image darker."""
+
+    card = LOCK
+
+    def recover(self, published, keys):
+        return ((published - colours(keys)) * 2).clamp(0, 1)
+
+    def recover_with_wrong_bits(self, given, keys, wrong):
+        darkness = (wrong.sum(1) / 8)[:, None, None, None]
+        return self.recover(given, keys) * (1 - darkness)
+
+
 # ----------------------------------------------------------------------------- card and object
 class NoSource(Good):
     card = changed(PLAIN, paper="", licence=" ")
@@ -126,6 +158,17 @@ class NoCode(GoodVault):
 
 class NoRemarks(Good):
     card = TALKER
+
+
+class NoLatent(Good):
+    card = changed(KEEPER, key="seed")
+
+    def recover(self, published, keys):
+        return published
+
+
+class NoWrongBits(GoodKeeper):
+    card = changed(LOCK, password_bits=4)
 
 
 class UnannouncedRemarks(GoodTalker):
@@ -417,3 +460,78 @@ class RemarksOnTheBatch(GoodTalker):
     def anonymize_with_remarks(self, faces, keys):
         images, said = super().anonymize_with_remarks(faces, keys)
         return images, {**said, "mean": said["mean"].mean().expand(len(faces))}
+
+
+# ------------------------------------------------------------------------------------- latents
+class KeepsTooFew(GoodKeeper):
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        return images, latents[1:]
+
+
+class KeepsDoubles(GoodKeeper):
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        return images, latents.double()
+
+
+class KeepsNothing(GoodKeeper):
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        return images, latents / 0
+
+
+class KeepsOfOtherImages(GoodKeeper):
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        return 1 - images, latents
+
+
+class KeepsGlobalNoise(GoodKeeper):
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        return images, latents * torch.rand(1)
+
+
+class KeepsTheBatch(GoodKeeper):
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        return images, latents + latents.mean()
+
+
+class KeepsInSecret(GoodKeeper):
+    """Its latents are empty: what it recovers stands in the object."""
+
+    def anonymize_with_latent(self, faces, keys):
+        images, latents = super().anonymize_with_latent(faces, keys)
+        self.latents = dict(zip(keys, latents, strict=True))
+        return images, latents * 0
+
+    def recover_from_latent(self, latents, keys):
+        return self.recover(torch.stack([self.latents[key] for key in keys]), keys)
+
+
+class FromLatentOutOfRange(GoodKeeper):
+    def recover_from_latent(self, latents, keys):
+        return super().recover_from_latent(latents, keys) - 1
+
+
+class FromLatentWithoutKey(GoodKeeper):
+    def recover_from_latent(self, latents, keys):
+        return latents.clamp(0, 1)
+
+
+# ---------------------------------------------------------------------------------- wrong bits
+class NeverRight(GoodLock):
+    def recover_with_wrong_bits(self, given, keys, wrong):
+        return super().recover_with_wrong_bits(given, keys, wrong) * 0.9
+
+
+class OneForAll(GoodLock):
+    def recover_with_wrong_bits(self, given, keys, wrong):
+        return super().recover_with_wrong_bits(given, keys, wrong.any(0, True).expand_as(wrong))
+
+
+class NeverWrong(GoodLock):
+    def recover_with_wrong_bits(self, given, keys, wrong):
+        return self.recover(given, keys)

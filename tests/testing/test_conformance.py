@@ -75,8 +75,22 @@ BREACHES = {
     "RemarksNothing": "remarks: listed",
     "RemarksOnOtherImages": "remarks: images",
     "RemarksOnTheBatch": "remarks: batch",
+    "NoLatent": "object: abilities",
+    "NoWrongBits": "object: abilities",
+    "KeepsTooFew": "latent: shape",
+    "KeepsDoubles": "latent: shape",
+    "KeepsNothing": "latent: shape",
+    "KeepsOfOtherImages": "latent: images",
+    "KeepsGlobalNoise": "latent: repeatable",
+    "KeepsTheBatch": "latent: batch",
+    "KeepsInSecret": "recover_from_latent: honest",
+    "FromLatentOutOfRange": "recover_from_latent: range",
+    "FromLatentWithoutKey": "recover_from_latent: keys",
+    "NeverRight": "wrong bits: none",
+    "OneForAll": "wrong bits: each its own",
+    "NeverWrong": "wrong bits: each its own",
 }
-GOOD = ("Good", "GoodVault", "GoodCoder", "GoodTalker")
+GOOD = ("Good", "GoodVault", "GoodCoder", "GoodTalker", "GoodKeeper", "GoodLock")
 
 
 @pytest.fixture(autouse=True)
@@ -117,11 +131,31 @@ def test_a_reversible_method_is_checked_in_full():
     assert "hidden bits: decoded" not in statuses(checks)
 
 
-@pytest.mark.parametrize(("name", "ability"), [("GoodCoder", "decoded"), ("GoodTalker", "batch")])
-def test_codes_and_remarks_are_checked_where_there_are_any(name, ability):
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("GoodCoder", "hidden bits: decoded"),
+        ("GoodTalker", "remarks: batch"),
+        ("GoodKeeper", "latent: batch"),
+        ("GoodKeeper", "recover: honest"),
+        ("GoodKeeper", "recover_from_latent: batch size"),
+        ("GoodLock", "wrong bits: each its own"),
+    ],
+)
+def test_other_abilities_are_checked_where_there_are_any(name, check):
     checks = check_method(name)
     assert not failures(checks)
-    assert any(c.name.endswith(f": {ability}") and c.passed for c in checks)
+    assert statuses(checks)[check] == "passed"
+
+
+def test_a_sibling_need_not_use_the_latents_and_bits_of_its_class(monkeypatch):
+    for toy in (toys.GoodKeeper, toys.GoodLock):
+        plain = toys.changed(toy.card, needs_latent=False, password_bits=0)
+        monkeypatch.setattr(toy, "card", plain)
+        monkeypatch.setattr(registry.methods, "_cards", {})
+        checks = check_method(toy.__name__)
+        assert not failures(checks)
+        assert not any(check.name.startswith(("latent", "wrong")) for check in checks)
 
 
 def test_a_code_may_stay_unused(monkeypatch):
@@ -142,14 +176,6 @@ def test_a_public_seed_promises_nothing_for_recovery(monkeypatch):
     checks = check_method("RecoverIgnoresPassword")
     assert not failures(checks)
     assert statuses(checks)["recover: keys"] == "skipped"
-
-
-def test_recovery_that_needs_a_latent_is_not_called_honest(monkeypatch):
-    monkeypatch.setattr(
-        toys.Remembers, "card", toys.changed(toys.Remembers.card, needs_latent=True)
-    )
-    monkeypatch.setattr(registry.methods, "_cards", {})
-    assert statuses(check_method("Remembers"))["recover: honest"] == "skipped"
 
 
 def test_what_builds_on_a_failed_check_is_skipped_with_the_reason():
