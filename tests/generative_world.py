@@ -117,7 +117,7 @@ def toy_crops(size: int = SIZE, count: int = COUNT) -> Crops:
 def toy_batch(count: int = 4) -> Batch:
     crops = toy_crops()
     images = torch.from_numpy(crops.images[:count]).permute(0, 3, 1, 2).float() / 255
-    return Batch(images, torch.from_numpy(crops.points[:count]))
+    return Batch(images, torch.from_numpy(crops.points[:count]), torch.arange(count))
 
 
 @cache

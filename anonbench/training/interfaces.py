@@ -23,10 +23,12 @@ class Batch:
         images: `[B, 3, S, S]` float32 RGB in `[0, 1]`, channels last in memory.
         points: `[B, 68, 2]` float32 landmarks (x, y) in pixels of the crops; where an image is
             flipped they are too.
+        places: `[B]` int64, which of the `Crops` they are.
     """
 
     images: Tensor
     points: Tensor
+    places: Tensor
 
 
 class Training(Protocol):

@@ -84,7 +84,8 @@ def _batch(
     images[flips] = images[flips][:, :, ::-1]
     points[flips] = mirrored(points[flips], images.shape[2])
     pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
-    return Batch(pixels.float() / 255, torch.from_numpy(points).to(device))
+    places = torch.from_numpy(indices).to(device)
+    return Batch(pixels.float() / 255, torch.from_numpy(points).to(device), places)
 
 
 def mirrored(points: NDArray[np.float32], width: int) -> NDArray[np.float32]:

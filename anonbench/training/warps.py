@@ -30,6 +30,39 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
     return warped
 
 
+def aligned(images: Tensor, points: Tensor, places: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Crops of images, in which their points come as near to given places as they can.
+
+    Turned, scaled and shifted only, by least squares over the points; where width and height of
+    a crop differ, also stretched, so that a square becomes all of it.
+
+    Args:
+        images: `[B, C, S, S]`.
+        points: `[B, N, 2]` (x, y) in pixels of the images.
+        places: `[N, 2]` (x, y), in -1..1 from edge to edge of the crop.
+        shape: Height and width of the crops.
+
+    Returns:
+        `[B, C, *shape]`, mirrored beyond the images' edges, channels last in memory.
+    """
+    here = torch.view_as_complex((points.float() + 0.5) * (2 / images.shape[-1]) - 1)
+    there = torch.view_as_complex(places.float().to(points.device))
+    middle, centre = here.mean(dim=1), there.mean()
+    spread = there - centre
+    turn = ((here - middle[:, None]) * spread.conj()).sum(dim=1) / spread.abs().square().sum()
+    shift = middle - turn * centre
+    rows = [
+        torch.stack([turn.real, -turn.imag, shift.real], dim=1),
+        torch.stack([turn.imag, turn.real, shift.imag], dim=1),
+    ]
+    size = [*images.shape[:2], *shape]
+    grid = functional.affine_grid(torch.stack(rows, dim=1), size, align_corners=False)
+    crops: Tensor = functional.grid_sample(
+        images, grid.to(images.dtype), padding_mode="reflection", align_corners=False
+    )
+    return crops.contiguous(memory_format=torch.channels_last)
+
+
 def carry(points: Tensor, matrices: Tensor, size: int) -> Tensor:
     """Where `warp` takes points `[B, N, 2]`.
 

@@ -29,6 +29,7 @@ from anonbench.nets.inception_fid import InceptionFid
 from anonbench.nets.inception_resnet_v1 import InceptionResnetV1
 from anonbench.nets.ir_se50 import IrSe50
 from anonbench.nets.iresnet import IResNet
+from anonbench.nets.sphereface import SphereFace20a
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
 from anonbench.nets.stylegan2_files import MEAN, from_genforce, require_size
@@ -197,6 +198,15 @@ def ir_se50(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     _convert(IrSe50(), read_torch_checkpoint(source), source, target)
+
+
+def sphereface_20a(source: Path, target: Path) -> None:
+    """`sphere20a_20171020.pth`: the state dict of `anonbench.nets.sphereface.SphereFace20a`.
+
+    Raises:
+        BadData: It is another file; keys and shapes that differ are listed.
+    """
+    _convert(SphereFace20a(), read_torch_checkpoint(source), source, target)
 
 
 def bisenet(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from anonbench.training.warps import carry, similarities, warp
+from anonbench.training.warps import aligned, carry, similarities, warp
 
 SIZE = 64
 
@@ -27,3 +27,23 @@ def test_a_quarter_turn() -> None:
     image = torch.rand(1, 3, SIZE, SIZE)
     matrices = similarities(torch.tensor([math.pi / 2]), torch.ones(1), torch.zeros(1, 2))
     assert torch.allclose(warp(image, matrices), image.rot90(1, (2, 3)), atol=1e-3)
+
+
+def test_points_of_aligned_crops_are_where_they_shall_be() -> None:
+    """Three dots of an image, one turned and one larger, come to their places in the crop."""
+    y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    places = torch.tensor([[-0.5, -0.4], [0.5, -0.4], [0.0, 0.5]])
+    pixels = (places + 1) * torch.tensor([48.0, 56.0]) / 2 - 0.5  # of a crop 48 wide, 56 high
+    square = places * SIZE / 2 * 0.4
+    turned = torch.stack([square[:, 1], -square[:, 0]], dim=1)
+    points = torch.stack([square + 30.0, turned + 33.0])
+    for place in range(3):
+        centre = points[:, place, :, None, None]
+        dots = torch.exp(-((x - centre[:, 0]) ** 2 + (y - centre[:, 1]) ** 2) / 4)[:, None]
+        crops = aligned(dots, points, places, (56, 48))
+        assert crops.shape == (2, 1, 56, 48)
+        rows, columns = torch.meshgrid(torch.arange(56), torch.arange(48), indexing="ij")
+        for crop in crops[:, 0]:
+            weight = crop / crop.sum()
+            found = torch.stack([(weight * columns).sum(), (weight * rows).sum()])
+            assert float((found - pixels[place]).norm()) < 0.3

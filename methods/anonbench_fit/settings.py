@@ -1,0 +1,93 @@
+"""How FIT is trained: the article's values, and what the demo has besides."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from anonbench.generative.settings import Schedule, Table
+from anonbench_fit.networks import BLOCKS, WIDTH, Scheme
+
+
+class Weights(Table):
+    """Weights of the losses; 0 leaves one out. The defaults are the authors' (config/main.yaml).
+
+    Attributes:
+        adversarial: Of deceiving the critics (L_GAN), a mean over the three kinds of images.
+        recognition: Of who is seen in them (L_adv, L_rec_cls), likewise.
+        feature: Of alike features of two anonymizations (the first L_dis).
+        wrong_feature: Of two wrong recoveries (the second).
+        apart: Of an anonymization and its wrong recovery (the third).
+        password: Of reading the passwords from images before and after (L_aux).
+        likeness: Of L1 between anonymized images and originals.
+        wrong_likeness: Between wrong recoveries and originals.
+        reconstruction: Between recoveries and originals (L_rec).
+        swap: Of L1 and LPIPS between anonymized images, or wrong recoveries, and face swaps; this
+            and all below are the demo's.
+        recovered_face: Of the same between recovered faces and originals.
+    """
+
+    adversarial: Schedule = 1.0
+    recognition: Schedule = 2.0
+    feature: Schedule = 2.0
+    wrong_feature: Schedule = 1.0
+    apart: Schedule = 1.0
+    password: Schedule = 1.0
+    likeness: Schedule = 10.0
+    wrong_likeness: Schedule = 10.0
+    reconstruction: Schedule = 100.0
+    swap: Schedule = 0.0
+    recovered_face: Schedule = 0.0
+
+
+class Settings(Table):
+    """How to train FIT.
+
+    Attributes:
+        scheme: Amplitude of the password.
+        width: Channels of the generator's first layer.
+        blocks: Its residual blocks.
+        critic_width: Channels of the first layer of critics and password reader.
+        pool: Earlier images that each critic is shown some of, 0 for none.
+        recogniser: `sphereface`, trained along on the people of the data, or `dlib` as it is.
+        weights: Of the losses.
+        learning_rate: Of the generator and the password reader.
+        critic_learning_rate: Of the critics.
+        recogniser_learning_rate: Of a recogniser that is trained along.
+        betas: Of Adam.
+        warmup: Steps over which learning rates rise from 0.
+        decay: Factor on them every `decay_every` steps.
+        decay_every: See `decay`.
+        clip: Longest gradient of an update, 0 for any.
+        quantized: Recover from anonymized images at 8 bits, as they would be published; the
+            authors do not.
+        half: Export the generator in half precision.
+        near: Share of wrong passwords in which only one or two bits are wrong.
+        donors: Faces that the demo's swaps have; the password's first bits say which.
+        lpips: Trunk of their perceptual loss.
+    """
+
+    scheme: Scheme = "half"
+    width: int = WIDTH
+    blocks: int = BLOCKS
+    critic_width: int = 64
+    pool: Annotated[int, Field(ge=0)] = 500
+    recogniser: Literal["sphereface", "dlib"] = "sphereface"
+    weights: Weights = Weights()
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    recogniser_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    betas: tuple[float, float] = (0.5, 0.999)
+    warmup: Annotated[int, Field(ge=0)] = 0
+    decay: float = 1.0
+    decay_every: Annotated[int, Field(ge=1)] = 1
+    clip: float = 0.0
+    quantized: bool = False
+    half: bool = False
+    near: Annotated[float, Field(ge=0, le=1)] = 0.0
+    donors: Literal[2, 4, 8, 16] = 16
+    lpips: Literal["alex", "vgg"] = "alex"
+
+    def rate(self, step: int) -> float:
+        """Factor on all learning rates at a step."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        return float(rise * self.decay ** (max(0, step - self.warmup) // self.decay_every))

@@ -1,0 +1,349 @@
+"""Training of FIT (section 3 of Gu et al., 2020), and the teachers of its demo.
+
+Each step anonymizes a batch under passwords, recovers it under the right and under wrong ones, and
+updates critics and recogniser first, then generator and password reader. Statistics of batch
+normalisation are those of each call, as with the authors. What the article leaves open is as in
+their code (main_train.py of laoreja/face-identity-transformer).
+
+The demo has face swaps for teachers, as those of G²Face and DR-DPGAN have: the first bits of what
+the generator is given say whose face it shall show, anonymizing and under a wrong password alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from anonbench.generative.adversary import adam, update
+from anonbench.generative.demo_losses import parted_l1
+from anonbench.generative.settings import at
+from anonbench.generative.swaps import face_regions, swap
+from anonbench.generative.views import published, signed
+from anonbench.nets.lpips import Lpips
+from anonbench.training import losses
+from anonbench.training.crops import Crops
+from anonbench.training.interfaces import Batch
+from anonbench_fit.bundle import pack
+from anonbench_fit.critics import KINDS, Critics, Kind, PasswordReader, Pool, initialize
+from anonbench_fit.losses import least_squares, password_loss
+from anonbench_fit.networks import BITS, Generator, password_code
+from anonbench_fit.recognisers import DlibRecogniser, Recogniser, SphereRecogniser, chips
+from anonbench_fit.settings import Settings
+
+_Settings = Settings  # by which the class can still name it, having an attribute `Settings`
+_REFERENCES = 64  # crops whose statistics an exported generator goes by
+_FRONTAL = 0.05  # of all crops, those nearest to the mean landmarks may be donors
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a step has made of a batch, all images `[B, 3, S, S]` in `[-1, 1]`.
+
+    Attributes:
+        batch: The batch.
+        images: Its originals.
+        given: The bits `[B, 16]` that the generator was given for each kind.
+        made: What it made of them.
+        second: Under another password each, where a loss asks for it.
+    """
+
+    batch: Batch
+    images: Tensor
+    given: Mapping[Kind, Tensor]
+    made: Mapping[Kind, Tensor]
+    second: Mapping[Kind, Tensor]
+
+    def before(self, kind: Kind) -> Tensor:
+        """What the generator was given to make a kind of images."""
+        return self.images if kind == "anonymized" else self.made["anonymized"]
+
+
+class FitTraining:
+    """FIT's generator with its critics, recogniser and password reader.
+
+    Args:
+        settings: What to train and how.
+        accelerator: Says on which device, and joins the processes.
+        crops: The training data.
+        recogniser: In place of the one that the settings name.
+
+    Raises:
+        MissingArtefact: Weights that it needs are not on this machine.
+    """
+
+    Settings: ClassVar[type[Settings]] = Settings
+
+    def __init__(
+        self,
+        settings: _Settings,
+        accelerator: Accelerator,
+        crops: Crops,
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        self.settings, self._accelerator, self._crops = settings, accelerator, crops
+        self.generator = Generator(settings.width, settings.blocks)
+        self._critics = Critics(settings.critic_width)
+        self._reader = PasswordReader(settings.critic_width)
+        side = crops.images.shape[1]
+        self._pools = nn.ModuleDict({kind: Pool(settings.pool, side) for kind in KINDS})
+        initialize(nn.ModuleList([self.generator, self._critics, self._reader]))
+        self._recogniser = recogniser or _recogniser(settings, crops)
+        for part in (*self.modules.values(), self._recogniser):
+            part.to(accelerator.device).to(memory_format=torch.channels_last)
+        made = [*self.generator.parameters(), *self._reader.parameters()]
+        judging = [(list(self._critics.parameters()), settings.critic_learning_rate)]
+        if self._recogniser.trained:
+            rate = settings.recogniser_learning_rate
+            judging.append((list(self._recogniser.parameters()), rate))
+        self._making = adam([(made, settings.learning_rate)], settings.betas)
+        self._judging = adam(judging, settings.betas)
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """All that is trained, and the earlier images."""
+        modules: dict[str, nn.Module] = {
+            "generator": self.generator,
+            "critics": self._critics,
+            "reader": self._reader,
+            "pools": self._pools,
+        }
+        if self._recogniser.trained:
+            modules["recogniser"] = self._recogniser
+        return modules
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Of what makes images and of what judges them."""
+        return {"making": self._making, "judging": self._judging}
+
+    def step(self, batch: Batch, step: int) -> Mapping[str, float]:
+        """One update of critics and recogniser, and one of generator and password reader."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["rate"] * self.settings.rate(step)
+        made = self._make(batch, step)
+        judged = self._judge(made, step)
+        if judged:
+            self._descend(self._judging, judged, step)
+        values = self._terms(made, step)
+        self._descend(self._making, values, step)
+        values |= {f"judging {name}": value for name, value in judged.items()}
+        with torch.no_grad():
+            error = (made.made["recovered"] - made.images).square().flatten(1).mean(dim=1)
+            values["psnr"] = (10 * torch.log10(4 / error)).mean()
+        return {name: float(value.detach()) for name, value in values.items()}
+
+    # ------------------------------------------------------------------------------------- images
+    def _make(self, batch: Batch, step: int) -> Made:
+        images = batch.images * 2 - 1
+        count, device = len(images), images.device
+        password = _bits(count, device)
+        wrong, wrong_second = self._wrong(password), self._wrong(password)
+        anonymized = self._generate(images, password)
+        seen = published(anonymized) if self.settings.quantized else anonymized
+        given: dict[Kind, Tensor] = {
+            "anonymized": password,
+            "recovered": ~password,
+            "wrongly": wrong,
+        }
+        made: dict[Kind, Tensor] = {
+            "anonymized": anonymized,
+            "recovered": self._generate(seen, ~password),
+            "wrongly": self._generate(seen, wrong),
+        }
+        others: dict[Kind, Tensor] = {}
+        if self._asks("feature", step):
+            others["anonymized"] = self._generate(images, _other(password))
+        if self._asks("wrong_feature", step):
+            others["wrongly"] = self._generate(seen, wrong_second)
+        return Made(batch, images, given, made, others)
+
+    def _generate(self, images: Tensor, bits: Tensor) -> Tensor:
+        with self._accelerator.autocast():
+            made: Tensor = self.generator(images, password_code(bits, self.settings.scheme))
+        return made.float()
+
+    def _wrong(self, password: Tensor) -> Tensor:
+        """Bits that recover nothing: random ones, or nearly those that recover."""
+        count = len(password)
+        flips = torch.rand(count, BITS).argsort(dim=1) < torch.randint(1, 3, (count, 1))
+        near = torch.rand(count, 1) < self.settings.near
+        flips = flips.to(password.device)
+        return torch.where(near.to(password.device), ~password ^ flips, _other(~password))
+
+    # ------------------------------------------------------------------------------------- losses
+    def _asks(self, name: str, step: int) -> bool:
+        return at(getattr(self.settings.weights, name), step) > 0
+
+    def _judge(self, made: Made, step: int) -> dict[str, Tensor]:
+        """What critics and recogniser learn from: halves of sums over real and made images."""
+        values: dict[str, Tensor] = {}
+        if self._asks("adversarial", step):
+            values["adversarial"] = self._criticism(made)
+        if self._asks("recognition", step) and self._recogniser.trained:
+            shown = [*made.made.items(), ("real", made.images)]
+            unseen = {name: self._unseen(image.detach(), made, step) for name, image in shown}
+            fakes = unseen["anonymized"] - unseen["recovered"] + unseen["wrongly"]
+            values["recognition"] = (unseen["real"] + fakes / len(KINDS)) / 2
+        return values
+
+    def _unseen(self, images: Tensor, made: Made, step: int) -> Tensor:
+        features = self._features(images, made.batch.points)
+        return self._recogniser.unseen(features, made.batch, step)
+
+    def _criticism(self, made: Made) -> Tensor:
+        count, parts = len(made.images), []
+        for kind in KINDS:
+            news = [images[kind] for images in (made.made, made.second) if kind in images]
+            pool = self._pools[kind]
+            assert isinstance(pool, Pool)
+            shown = pool.exchange(torch.cat(news), count)
+            with self._accelerator.autocast():
+                fake, real = self._critics(shown, kind), self._critics(made.images, kind)
+            parts += [least_squares(fake, real=False), least_squares(real, real=True)]
+        return torch.stack(parts).mean()
+
+    def _terms(self, made: Made, step: int) -> dict[str, Tensor]:
+        """What generator and password reader learn from, by the names of the weights."""
+        values: dict[str, Tensor] = {}
+        if self._asks("adversarial", step):
+            values["adversarial"] = torch.stack([self._fooled(made, kind) for kind in KINDS]).mean()
+        values |= self._recognition(made, step)
+        if self._asks("password", step):
+            values["password"] = torch.stack([self._read(made, kind) for kind in KINDS]).sum()
+        for name, kind in _LIKENESS.items():
+            if self._asks(name, step):
+                values[name] = (made.made[kind] - made.images).abs().mean()
+        if self._asks("swap", step):
+            values["swap"] = self._swapped(made, "anonymized") + self._swapped(made, "wrongly")
+        if self._asks("recovered_face", step):
+            values["recovered_face"] = self._face_loss(made, "recovered", made.images)
+        return values
+
+    def _fooled(self, made: Made, kind: Kind) -> Tensor:
+        with self._accelerator.autocast():
+            patches = self._critics(made.made[kind], kind)
+        return least_squares(patches, real=True)
+
+    def _read(self, made: Made, kind: Kind) -> Tensor:
+        with self._accelerator.autocast():
+            logits = self._reader(made.before(kind), made.made[kind])
+        return password_loss(logits, made.given[kind])
+
+    def _features(self, images: Tensor, points: Tensor) -> Tensor:
+        with self._accelerator.autocast():
+            features = self._recogniser.features(images, points)
+        return features.float()
+
+    def _recognition(self, made: Made, step: int) -> dict[str, Tensor]:
+        """Who is seen in the images, and whether those that must differ do."""
+        names = ("recognition", "feature", "wrong_feature", "apart")
+        if not any(self._asks(name, step) for name in names):
+            return {}
+        batch, values, judge = made.batch, dict[str, Tensor](), self._recogniser
+        first = {kind: self._features(image, batch.points) for kind, image in made.made.items()}
+        second = {kind: self._features(image, batch.points) for kind, image in made.second.items()}
+        if self._asks("recognition", step):
+            hidden = judge.seen(first["anonymized"], batch, step) + judge.seen(
+                first["wrongly"], batch, step
+            )
+            values["recognition"] = (hidden + judge.unseen(first["recovered"], batch, step)) / len(
+                KINDS
+            )
+        if self._asks("feature", step):
+            values["feature"] = losses.cosine_away(first["anonymized"], second["anonymized"])
+        if self._asks("wrong_feature", step):
+            values["wrong_feature"] = losses.cosine_away(first["wrongly"], second["wrongly"])
+        if self._asks("apart", step):
+            values["apart"] = losses.cosine_away(first["anonymized"], first["wrongly"])
+        return values
+
+    def _descend(self, optimizer: Optimizer, values: Mapping[str, Tensor], step: int) -> None:
+        chosen = [
+            at(getattr(self.settings.weights, name), step) * value for name, value in values.items()
+        ]
+        update(optimizer, torch.stack(chosen).sum(), self._accelerator, self.settings.clip)
+
+    # ---------------------------------------------------------------------------- the demo's own
+    @cached_property
+    def _donors(self) -> tuple[Tensor, Tensor]:
+        """The faces of the swaps, of frontal crops spread over the data, and their landmarks."""
+        points = self._crops.points
+        strange = np.abs(points - np.median(points, axis=0)).mean(axis=(1, 2))
+        frontal = np.sort(
+            strange.argsort()[: max(self.settings.donors, int(_FRONTAL * len(points)))]
+        )
+        places = frontal[np.linspace(0, len(frontal) - 1, self.settings.donors).astype(int)]
+        return signed(self._crops.images[places]), torch.from_numpy(points[places])
+
+    @cached_property
+    def _lpips(self) -> Lpips:
+        lpips = Lpips.load(self.settings.lpips)
+        return lpips.to(self._accelerator.device).to(memory_format=torch.channels_last)
+
+    def _swapped(self, made: Made, kind: Kind) -> Tensor:
+        """The loss against the swap that the first of the given bits choose."""
+        first = made.given[kind][:, : self.settings.donors.bit_length() - 1]
+        places = 2 ** torch.arange(first.shape[1], device=first.device)
+        chosen = (first * places).sum(dim=1).cpu()
+        donors, points = (one[chosen].to(made.images.device) for one in self._donors)
+        return self._face_loss(made, kind, swap(made.images, made.batch.points, donors, points))
+
+    def _face_loss(self, made: Made, kind: Kind, target: Tensor) -> Tensor:
+        """L1 of faces and, as another mean, around them; LPIPS of the faces as dlib sees them."""
+        output, points = made.made[kind], made.batch.points
+        regions = face_regions(points, output.shape[-1])
+        faces, wanted = chips(output, points), chips(target, points)
+        with self._accelerator.autocast():
+            with torch.no_grad():
+                features = self._lpips.features(wanted)
+            perceptual = self._lpips.distance(self._lpips.features(faces), features).mean()
+        return parted_l1(output, target, regions) + perceptual
+
+    # ---------------------------------------------------------------------------------- to look at
+    def preview(self, batch: Batch) -> Tensor:
+        """Original, anonymized, recovered, and recovered by a wrong password."""
+        images = batch.images * 2 - 1
+        password = _bits(len(images), images.device)
+        anonymized = published(self._generate(images, password))
+        recovered = self._generate(anonymized, ~password)
+        wrongly = self._generate(anonymized, _other(~password))
+        columns = torch.stack([images, anonymized, recovered, wrongly], dim=1)
+        return (columns / 2 + 0.5).clamp(0, 1)
+
+    def export(self) -> Mapping[str, Tensor]:
+        """A bundle, with the statistics of some of the training data."""
+        places = np.linspace(0, len(self._crops.ids) - 1, _REFERENCES).astype(int)
+        faces = signed(self._crops.images[places]) / 2 + 0.5
+        faces = faces.to(self._accelerator.device)
+        return pack(self.generator, self.settings.scheme, faces, half=self.settings.half)
+
+
+_LIKENESS: dict[str, Kind] = {
+    "likeness": "anonymized",
+    "wrong_likeness": "wrongly",
+    "reconstruction": "recovered",
+}
+
+
+def _recogniser(settings: Settings, crops: Crops) -> Recogniser:
+    return SphereRecogniser(crops) if settings.recogniser == "sphereface" else DlibRecogniser()
+
+
+def _bits(count: int, device: torch.device) -> Tensor:
+    """Random passwords `[count, 16]`."""
+    return torch.randint(2, (count, BITS)).bool().to(device)
+
+
+def _other(bits: Tensor) -> Tensor:
+    """Random passwords, none of which is the one at its place."""
+    drawn = _bits(len(bits), bits.device)
+    same = (drawn == bits).all(dim=1)
+    drawn[same, 0] ^= True
+    return drawn
