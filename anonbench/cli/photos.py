@@ -183,7 +183,11 @@ def _secret(key: str | None) -> str:
 
 
 def _remark(card: "MethodCard") -> str:
-    """What a user must know about who else can undo this method."""
+    """What a user must know about who else can undo this method, or that nobody can."""
+    from anonbench.photos.undo import instead, why_not
+
+    if card.needs_latent:
+        return f"{why_not(card)} They cannot be recovered. {instead(card)}".strip()
     if not card.reversible or card.key == "password":
         return ""
     return (

@@ -18,6 +18,7 @@ from anonbench.photos.crops import Machine, rounds
 from anonbench.photos.keys import Keys, new_keys, new_salt, require_secret
 from anonbench.photos.outcome import Outcome, attempt
 from anonbench.photos.record import KEYWORD, FaceRecord, PhotoRecord, public_ref
+from anonbench.photos.undo import can_undo, instead, why_not
 from anonbench.values import Face
 
 
@@ -63,10 +64,10 @@ class Anonymizer:
             yield self._one(photo, target)
 
     def _require_use(self) -> None:
-        if not self.method.reversible:
+        if not can_undo(self.method):
             raise BadConfig(
-                f"{self.method.name} cannot be undone, so a sidecar would be of no use.",
-                mend="Leave out --sidecar.",
+                f"A sidecar would be of no use: {why_not(self.method)}",
+                mend=f"Leave out --sidecar. {instead(self.method)}".strip(),
             )
         if not self.secret:
             raise BadConfig(
@@ -87,7 +88,7 @@ class Anonymizer:
         salt = new_salt()
         keys = new_keys(self.method, self.secret, salt)
         result, crops, matrices = self._replace(image, faces, keys)
-        if not self.method.reversible:
+        if not can_undo(self.method):
             return self._write(photo, target, result, len(faces))
         shares = [kept(result, crop, m) for crop, m in zip(crops, matrices, strict=True)]
         record = PhotoRecord(
@@ -127,7 +128,7 @@ class Anonymizer:
         return image, [crops[n] for n in range(len(pairs))], matrices
 
     def _put(self, image: Pixels, before: Pixels, after: Pixels, matrix: Floats) -> Pixels:
-        if self.method.reversible:
+        if can_undo(self.method):
             return splice(image, before, after, matrix)
         return paste_back(image, after, matrix)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from anonbench.cards import MethodCard
 from anonbench.errors import BadConfig
+from anonbench.photos.undo import can_undo
 
 SALT_BYTES = 16
 
@@ -76,7 +77,7 @@ def new_keys(card: MethodCard, secret: str, salt: bytes) -> Keys:
     require_secret(card, secret)
     if secret:
         return secret_keys(secret, salt)
-    return public_keys(salt) if card.reversible else forgotten_keys()
+    return public_keys(salt) if can_undo(card) else forgotten_keys()
 
 
 def require_secret(card: MethodCard, secret: str) -> None:

@@ -19,6 +19,7 @@ from anonbench.photos.crops import Machine, rounds
 from anonbench.photos.keys import Keys, public_keys, require_secret, secret_keys
 from anonbench.photos.outcome import Outcome, attempt
 from anonbench.photos.record import PhotoRecord
+from anonbench.photos.undo import can_undo, instead, why_not
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Recoverer:
             UserError: Something is wrong that concerns them all.
         """
         card = registry.methods.parse(self.spec)
-        if not card.reversible:
-            raise BadConfig(f"{card.name} cannot be undone: what it removes is gone.")
+        if not can_undo(card):
+            raise BadConfig(why_not(card), mend=instead(card))
         require_secret(card, self.secret)
         self.machine.torch_device()
         for photo, target in zip(photos, targets, strict=True):

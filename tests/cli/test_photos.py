@@ -313,6 +313,21 @@ def test_a_method_without_a_secret_says_so_and_needs_no_key(anonbench, photo, tm
     assert error_of(out / "me.png", tmp_path / "back" / "me.png", photo) < 3
 
 
+def test_a_method_that_needs_a_latent_says_that_nothing_comes_back(
+    anonbench, photo, tmp_path
+) -> None:
+    out, safe = tmp_path / "out", "toy-safe recovers from a latent"
+    done = anonbench("anonymize", "toy-safe", photo, "--out", out, *KEY, *TOY)
+    assert done.code == 0
+    assert f"note: {safe}" in done.err and "cannot be recovered" in done.err
+    assert "Anonymize with toy-xor" in done.err
+    assert "holds exactly" not in done.out
+    assert record.read(out / "me.png") is None
+    done = anonbench("recover", "toy-safe", out / "me.png", "--out", tmp_path / "back", *KEY)
+    assert done.code == 2
+    assert safe in done.err and "Anonymize with toy-xor" in done.err
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -357,6 +372,7 @@ def test_the_record_says_nothing_of_who_it_is(anonbench, photo) -> None:
         (("recover", "toy-drawer"), "works with a secret"),
         (("anonymize", "toy-door", "--sidecar"), "there is no secret"),
         (("anonymize", "blur", "--sidecar", *KEY), "would be of no use"),
+        (("anonymize", "toy-safe", "--sidecar", *KEY), "would be of no use"),
         (("anonymize", "blur", "--key", " "), "The key is empty"),
         (("anonymize", "blurr"), "Did you mean blur"),
         (("anonymize", "pixelate:block=0"), "block must be at least 1"),
