@@ -40,6 +40,7 @@ def environment(device: str) -> Environment:
         cores=usable_cores(),
         threads=torch.get_num_threads(),
         device=device,
+        gpu=torch.cuda.get_device_name(device) if device.startswith("cuda") else "",
     )
 
 

@@ -27,7 +27,7 @@ def caption(
     has_reference: bool,
 ) -> str:
     """Metric, data, conditions that all measured columns share, what ± is, counts, ranking."""
-    datasets = _distinct(result.dataset.title for result in results)
+    datasets = _distinct(entries.data(result).title for result in results)
     seeds = _distinct(str(result.setup.seed) for result in results)
     facts = _shared([entries.conditions(result).facts for result in results])
     parts = [
@@ -49,7 +49,7 @@ def paper_caption(paper: PublishedTable, results: Sequence[Result]) -> str:
         paper: The published table.
         results: Results of which numbers are shown.
     """
-    data = _list(_distinct(result.dataset.title for result in results)) or "nothing"
+    data = _list(_distinct(entries.data(result).title for result in results)) or "nothing"
     parts = [
         f"After {paper.paper}, Table {paper.number} (“{paper.title}”).",
         f"Measured here: {data}.",

@@ -12,7 +12,7 @@ from anonbench.cards import MetricSpec
 from anonbench.errors import UserError
 from anonbench.report.model import Direction, Name
 from anonbench.results.published import PublishedValue
-from anonbench.results.record import Counts, JudgeRef, Metric, PluginRef, Result
+from anonbench.results.record import Counts, Environment, JudgeRef, Metric, PluginRef, Result
 from anonbench.weights.filled import STAMP
 
 Facts = tuple[tuple[str, str], ...]
@@ -138,7 +138,7 @@ def method_name(result: Result) -> Name:
 def conditions(result: Result) -> Name:
     """The column group of a result: all that must be equal for numbers to be comparable."""
     facts = (*protocol(result), *circumstances(result), *data(result).facts)
-    return Name(f"measured on {result.dataset.title}", tuple(dict.fromkeys(facts)))
+    return Name(f"measured on {data(result).title}", tuple(dict.fromkeys(facts)))
 
 
 def protocol(result: Result) -> Facts:
@@ -149,17 +149,25 @@ def protocol(result: Result) -> Facts:
 
 def circumstances(result: Result) -> Facts:
     """Whatever decides numbers and belongs neither to the protocol nor to the data."""
-    return (
-        ("suite", result.suite),
+    pictures = (
         ("channel", result.setup.channel),
         ("presentation", result.setup.presentation),
         ("detector", _full(result.setup.detector)),
+    )
+    return (
+        ("suite", result.suite),
+        *(pictures if result.dataset.files else ()),
         ("precision", result.environment.precision),
     )
 
 
 def data(result: Result) -> Name:
-    """The data of a result, with all that tells them from others under the same title."""
+    """The data of a result, with all that tells them from others under the same title.
+
+    Where there are none, the machine: networks alone are measured on nothing else.
+    """
+    if not result.dataset.files:
+        return _machine(result.environment)
     limit = result.setup.limit
     return Name(
         result.dataset.title,
@@ -169,6 +177,12 @@ def data(result: Result) -> Name:
             *([("limit", str(limit))] if limit is not None else []),
         ),
     )
+
+
+def _machine(environment: Environment) -> Name:
+    threads = f"{environment.threads} thread{'s' if environment.threads > 1 else ''}"
+    title = environment.gpu or f"{environment.cpu}, {threads}"
+    return Name(title, (("torch", environment.packages.get("torch", "?")),))
 
 
 def slots(result: Result) -> Iterator[tuple[Name, Name, Name]]:

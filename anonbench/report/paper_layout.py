@@ -8,7 +8,7 @@ Measured numbers stand in groups of rows. A group holds what was measured on the
 same judge, through the same channel and under equal other conditions, and its heading names them:
 no measured number stands under data or a judge of the paper that are not its own. A number that
 needs no judge stands in the group of every judge. Where the paper's columns are its judges, other
-judges have columns of their own.
+judges have columns of their own. So have metrics that the paper lacks and its data file asks for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from anonbench.report.caption import dataset_title, footnotes, paper_caption
 from anonbench.report.cells import REFERENCE, cell, places
 from anonbench.report.entries import Entry, Facts
 from anonbench.report.model import Cell, Column, Name, Note, Notes, Row, Table, labels
-from anonbench.report.tables import newest
+from anonbench.report.tables import DECIMALS, newest
 from anonbench.results.published import PublishedTable
 from anonbench.results.record import Result
 
@@ -153,16 +153,25 @@ def _columns(paper: PublishedTable, numbers: Sequence[_Number]) -> dict[Slot, Co
         for slot, c in zip(_slots(paper), paper.columns, strict=True)
     }
     own = {n.slot: n.entry for n in numbers if n.slot not in columns}
-    for slot in sorted(own):
-        titles = {spec.name: spec.title for spec in entries.specs(slot[0])}
-        title = f"{titles.get(slot[1], slot[1])}, {own[slot].judge.title}"
-        columns[slot] = Column(title, EXTRA, own[slot].direction)
+    order = {metric: place for place, metric in enumerate(paper.beside)}
+    for slot in sorted(own, key=lambda slot: (order.get(slot[1], -1), slot)):
+        columns[slot] = Column(_own_title(slot, own[slot]), EXTRA, own[slot].direction)
     return columns
+
+
+def _own_title(slot: Slot, entry: Entry) -> str:
+    protocol, metric, _ = slot
+    spec = next((spec for spec in entries.specs(protocol) if spec.name == metric), None)
+    title = spec.title if spec else metric
+    if entry.judge.title:
+        return f"{title}, {entry.judge.title}"
+    return f"{title} ({spec.unit})" if spec and spec.unit else title
 
 
 def _decimals(paper: PublishedTable, slot: Slot) -> int:
     """As many as the paper has for this metric."""
-    return next(v.decimals for v in paper.values() if (v.protocol, v.metric) == slot[:2])
+    printed = (v.decimals for v in paper.values() if (v.protocol, v.metric) == slot[:2])
+    return next(printed, DECIMALS)
 
 
 # -------------------------------------------------------------------------------------- measured
@@ -170,6 +179,7 @@ def _numbers(result: Result, paper: PublishedTable) -> Iterator[_Number]:
     """The numbers of a result for which the table has a column."""
     protocol = result.protocol.name
     metrics = [metric for name, metric, _ in _slots(paper) if name == protocol]
+    metrics += paper.beside if protocol == paper.protocol else ()
     titles = {row.method: row.title for row in paper.rows}
     for entry in entries.measured(result, metrics):
         method = replace(entry.row, title=titles.get(entry.method, entry.row.title))
@@ -276,7 +286,7 @@ class _Headings:
         parts = [
             self._lead.format(self._about[first.about]),
             *([f"judge {self._judges[judge]}"] if judge else []),
-            f"channel {dict(first.circumstances)['channel']}",
+            *(f"{k} {v}" for k, v in first.circumstances if k == "channel"),
             *(f"{k} {v}" for k, v in first.circumstances if k != "channel"
               and (k, v) not in self._common),
             *(f"{k} {v}" for name, value in facets.items() for k, v in value.facts

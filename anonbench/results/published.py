@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from anonbench.errors import BadConfig
 
@@ -60,6 +60,7 @@ class PublishedRow(_Printed):
         dataset: Our dataset, where it is not the table's.
         cells: One `value` or `value ± std` per column, as printed.
         note: What a reader of the numbers must know.
+        notes: What a reader of one of them must know, by its metric.
     """
 
     method: str
@@ -68,6 +69,7 @@ class PublishedRow(_Printed):
     dataset: str = ""
     cells: tuple[str, ...]
     note: str = ""
+    notes: dict[str, str] = Field(default_factory=dict)
 
 
 class PublishedValue(_Printed):
@@ -108,6 +110,7 @@ class PublishedTable(_Printed):
         stub: The paper's heading of its row labels.
         rows_are: What the row labels name.
         note: What the paper leaves open about its protocol.
+        beside: Metrics of the protocol that the paper has not; they are shown where measured.
         columns: The columns in the paper's order.
         rows: The rows in the paper's order.
     """
@@ -123,6 +126,7 @@ class PublishedTable(_Printed):
     stub: str = "Method"
     rows_are: Literal["methods", "datasets"] = "methods"
     note: str = ""
+    beside: tuple[str, ...] = ()
     columns: tuple[PublishedColumn, ...]
     rows: tuple[PublishedRow, ...]
 
@@ -140,6 +144,7 @@ class PublishedTable(_Printed):
         parts = _CELL.fullmatch(cell)
         if parts is None:
             raise ValueError(f"{self.id}: '{cell}' is not a number or 'value ± std'")
+        notes = (column.note, row.note, row.notes.get(column.metric, ""))
         return PublishedValue(
             table=self.id,
             paper=self.paper,
@@ -158,7 +163,7 @@ class PublishedTable(_Printed):
             unit=column.unit,
             direction=column.direction,
             white_box=row.method in column.white_box_for,
-            note="; ".join(note for note in (column.note, row.note) if note),
+            note="; ".join(note for note in notes if note),
         )
 
 

@@ -158,6 +158,7 @@ class Environment(_Record):
     cores: int
     threads: int
     device: str
+    gpu: str = Field(default="", description="Name of the graphics processor, where it was used")
     precision: str = "float32"
 
 
