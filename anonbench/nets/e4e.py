@@ -18,11 +18,16 @@ from torch.nn import functional
 from anonbench.errors import BadData
 from anonbench.nets.ir_se50 import LEVELS, Levels, body, input_layer
 from anonbench.nets.state import load_state
-from anonbench.nets.stylegan2 import EqualLinear
+from anonbench.nets.stylegan2 import Decoder, EqualLinear
 
 DIM = 512
 LATENTS = 14
 """Codes for StyleGAN2 of 256 pixels."""
+CONSTANT = "decoder.input.input"
+"""Key of the constant input of the generator that a file of the pSp framework has beside."""
+# Above it, the cosine of constants is that of one training, tuned further perhaps; two trainings
+# begin with unrelated ones.
+_SAME = 0.5
 _PUBLISHED = {
     14: "RiDDLE's e4e_ffhq_encode_256.pt",
     18: "the public e4e_ffhq_encode.pt (omertov/encoder4editing)",
@@ -42,10 +47,10 @@ class E4e(nn.Module):
 
     def __init__(self, latents: int = LATENTS, levels: Levels = LEVELS) -> None:
         super().__init__()
-        (_, first), (fine, second), (middle, third), (width, _) = levels
+        (start, first), (fine, second), (middle, third), (width, _) = levels
         # Up to which unit the maps have 64 x 64 and 32 x 32 places; then they have 16 x 16.
         self._fine, self._middle = first + second, first + second + third
-        self.input_layer = input_layer()
+        self.input_layer = input_layer(start)
         self.body = body(levels)
         sides = [16] * _COARSE_CODES + [32] * _MIDDLE_CODES
         sides += [64] * (latents - len(sides))
@@ -114,9 +119,14 @@ class Inverter(nn.Module):
     Args:
         latents: Number of codes.
         levels: Of the encoder's trunk.
+
+    Attributes:
+        constant: The constant input of the StyleGAN2 that it learned to invert, by which that one
+            is known again; None where its file does not say.
     """
 
     latent_avg: Tensor
+    constant: Tensor | None = None
 
     def __init__(self, latents: int = LATENTS, levels: Levels = LEVELS) -> None:
         super().__init__()
@@ -134,7 +144,7 @@ class Inverter(nn.Module):
         """A trained inverter, ready for inference, whose weights are the given tensors themselves.
 
         Args:
-            state: Its state dict; a generator's under `decoder.*` is left alone.
+            state: Its state dict; of that of a generator under `decoder.*`, the constant is read.
             source: How a message names the state dict.
             latents: Number of codes wanted.
             levels: Of the encoder's trunk.
@@ -146,6 +156,7 @@ class Inverter(nn.Module):
         with torch.device("meta"):
             net = cls(latents, levels)
         load_state(net, state, source=source, unused=["decoder.*"], assign=True)
+        net.constant = state.get(CONSTANT)
         return net.eval().requires_grad_(False)
 
     @classmethod
@@ -156,6 +167,34 @@ class Inverter(nn.Module):
             BadData: As above.
         """
         return cls.of_state(load_file(path), str(path), latents, levels)
+
+    @classmethod
+    def blank(cls, latents: int = LATENTS) -> Self:
+        """One whose weights are all zero, to be counted and timed: built without drawing them."""
+        with torch.device("meta"):
+            net = cls(latents)
+        zeros = {key: torch.zeros(value.shape) for key, value in net.state_dict().items()}
+        load_state(net, zeros, assign=True)
+        return net.eval().requires_grad_(False)
+
+    def require_generator(self, generator: Decoder) -> None:
+        """Make sure that it learned to invert this StyleGAN2, where its file says which.
+
+        Raises:
+            BadData: It was another one.
+        """
+        if self.constant is None:
+            return
+        own = generator.input.input.detach().flatten().cpu()
+        given = self.constant.flatten()
+        same = given.shape == own.shape
+        if not same or functional.cosine_similarity(given, own, dim=0) < _SAME:
+            raise BadData(
+                "The file of e4e and that of StyleGAN2 do not belong together.",
+                why="The encoder learned to invert another StyleGAN2, to which its codes mean "
+                "something else.",
+                mend="Import both from the same authors.",
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         """W+ codes `[B, latents, 512]` of FFHQ-aligned RGB `[B, 3, 256, 256]` in `[0, 1]`."""

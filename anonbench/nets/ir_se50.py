@@ -51,16 +51,16 @@ def face_region(images: Tensor) -> Tensor:
     return functional.adaptive_avg_pool2d(images[:, :, _ROWS, _COLUMNS], SIZE)
 
 
-def input_layer() -> nn.Sequential:
-    """The first layer, `[B, 3, H, W]` to `[B, 64, H, W]`."""
+def input_layer(width: int = LEVELS[0][0]) -> nn.Sequential:
+    """The first layer, `[B, 3, H, W]` to `[B, width, H, W]`."""
     return nn.Sequential(
-        nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64)
+        nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width)
     )
 
 
 def body(levels: Levels = LEVELS) -> nn.Sequential:
     """The 24 units, `[B, 64, H, W]` to `[B, 512, H/16, W/16]`; the first of a level halves."""
-    units, width = [], 64
+    units, width = [], levels[0][0]
     for channels, count in levels:
         units += [Unit(width, channels, 2)]
         units += [Unit(channels, channels, 1) for _ in range(count - 1)]

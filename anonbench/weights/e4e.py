@@ -1,13 +1,14 @@
 """Importers of e4e's encoders: RiDDLE's for 256 pixels and the public one for 1024 pixels.
 
 Both are files of the pSp framework: entries `state_dict` (keys `encoder.*` and `decoder.*`, the
-StyleGAN2 that was inverted, which is left out here), `latent_avg` and `opts`. What is kept is the
-state dict of `anonbench.nets.e4e.Inverter`, which reads it again by `Inverter.load`.
+StyleGAN2 that was inverted), `latent_avg` and `opts`. What is kept is the state dict of
+`anonbench.nets.e4e.Inverter`, and of the StyleGAN2 its constant input, by which it is known again.
+`Inverter.load` reads both.
 """
 
 from pathlib import Path
 
-from anonbench.nets.e4e import Inverter
+from anonbench.nets.e4e import CONSTANT, Inverter
 from anonbench.nets.ir_se50 import LEVELS, Levels
 from anonbench.nets.stylegan2 import Sizes
 from anonbench.weights.convert import read_torch_checkpoint, save
@@ -47,4 +48,6 @@ def convert(source: Path, target: Path, latents: int, levels: Levels = LEVELS) -
     tensors = read_torch_checkpoint(source)
     state = entry(tensors, "state_dict", source)
     state |= {key: value for key, value in tensors.items() if key == "latent_avg"}
-    save(Inverter.of_state(state, str(source), latents, levels).state_dict(), target)
+    net = Inverter.of_state(state, str(source), latents, levels)
+    known = {} if net.constant is None else {CONSTANT: net.constant}
+    save(net.state_dict() | known, target)

@@ -1,8 +1,6 @@
 """RiDDLE's encryptor, e4e's encoder and IR-SE50 behind the parity runner."""
 
-import torch
-
-from anonbench.nets.e4e import E4e
+from anonbench.nets.e4e import Inverter
 from anonbench.nets.ir_se50 import IrSe50, face_region
 from anonbench.nets.state import load_state
 from anonbench.testing.parity import Inputs, Outputs, States, unit
@@ -29,11 +27,10 @@ def _encryptor(states: States, inputs: Inputs) -> Outputs:
 
 
 def _encoder(states: States, inputs: Inputs) -> Outputs:
-    with torch.device("meta"):  # its 840 MB of weights are in memory once, as they were filled
-        net = E4e().eval()
-    net.load_state_dict(states["e4e_encoder"], assign=True)
-    codes = net(unit(inputs["images"]))
-    return {"e4e_codes": codes, "e4e_wplus": codes[:1] + inputs["latent_avg"]}
+    encoder = {f"encoder.{key}": value for key, value in states["e4e_encoder"].items()}
+    state = encoder | {"latent_avg": inputs["latent_avg"]}
+    net, images = Inverter.of_state(state, _SOURCE), unit(inputs["images"])
+    return {"e4e_codes": net.encoder(images), "e4e_wplus": net(images[:1])}
 
 
 def _recogniser(states: States, inputs: Inputs) -> Outputs:
