@@ -1,8 +1,8 @@
 """How FIT is trained: the article's values, and what the demo has besides."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anonbench.generative.settings import Schedule, Table
 from anonbench_fit.networks import BLOCKS, WIDTH, Scheme
@@ -60,6 +60,8 @@ class Settings(Table):
         clip: Longest gradient of an update, 0 for any.
         quantized: Recover from anonymized images at 8 bits, as they would be published; the
             authors do not.
+        window: Side of the part of each crop that a step sees, about its middle; 0 for all of it.
+            The generator knows no places, so it learns from parts what it does to whole frames.
         half: Export the generator in half precision.
         near: Share of wrong passwords in which only one or two bits are wrong.
         donors: Faces that the demo's swaps have; the password's first bits say which.
@@ -82,10 +84,17 @@ class Settings(Table):
     decay_every: Annotated[int, Field(ge=1)] = 1
     clip: float = 0.0
     quantized: bool = False
+    window: Schedule = 0.0
     half: bool = False
     near: Annotated[float, Field(ge=0, le=1)] = 0.0
     donors: Literal[2, 4, 8, 16] = 16
     lpips: Literal["alex", "vgg"] = "alex"
+
+    @model_validator(mode="after")
+    def _pool_of_whole_crops(self) -> Self:
+        if self.pool and self.window != 0.0:
+            raise ValueError("a pool keeps whole crops: set pool = 0 beside a window")
+        return self
 
     def rate(self, step: int) -> float:
         """Factor on all learning rates at a step."""

@@ -141,6 +141,7 @@ class FitTraining:
 
     # ------------------------------------------------------------------------------------- images
     def _make(self, batch: Batch, step: int) -> Made:
+        batch = _window(batch, int(at(self.settings.window, step)))
         images = batch.images * 2 - 1
         count, device = len(images), images.device
         password = _bits(count, device)
@@ -293,7 +294,12 @@ class FitTraining:
         places = 2 ** torch.arange(first.shape[1], device=first.device)
         chosen = (first * places).sum(dim=1).cpu()
         donors, points = (one[chosen].to(made.images.device) for one in self._donors)
-        return self._face_loss(made, kind, swap(made.images, made.batch.points, donors, points))
+        side = made.images.shape[-1]
+        edge = (donors.shape[-1] - side) // 2
+        donors = donors[:, :, edge : edge + side, edge : edge + side]
+        return self._face_loss(
+            made, kind, swap(made.images, made.batch.points, donors, points - edge)
+        )
 
     def _face_loss(self, made: Made, kind: Kind, target: Tensor) -> Tensor:
         """L1 of faces and, as another mean, around them; LPIPS of the faces as dlib sees them."""
@@ -334,6 +340,17 @@ _LIKENESS: dict[str, Kind] = {
 
 def _recogniser(settings: Settings, crops: Crops) -> Recogniser:
     return SphereRecogniser(crops) if settings.recogniser == "sphereface" else DlibRecogniser()
+
+
+def _window(batch: Batch, side: int) -> Batch:
+    """A part of a batch's crops, `side` pixels wide and high; its place near the middle varies."""
+    spare = batch.images.shape[-1] - side
+    if not side or spare <= 0:
+        return batch
+    x, y = (int(torch.randint(spare // 4, spare - spare // 4 + 1, ())) for _ in range(2))
+    images = batch.images[:, :, y : y + side, x : x + side]
+    points = batch.points - torch.tensor([x, y], device=batch.points.device)
+    return Batch(images.contiguous(memory_format=torch.channels_last), points, batch.places)
 
 
 def _bits(count: int, device: torch.device) -> Tensor:

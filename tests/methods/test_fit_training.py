@@ -227,6 +227,25 @@ def test_the_first_bits_choose_the_swap() -> None:
     assert torch.equal(donors, again)
 
 
+def test_a_window_shows_parts_with_their_landmarks() -> None:
+    torch.manual_seed(1)
+    whole = toy_batch()
+    one = training(settings(weights={"likeness": 1.0, "swap": 1.0}, window=48.0, pool=0))
+    assert one.step(whole, 0)["swap"] > 0
+    corners = set()
+    for step in range(20):
+        made = one._make(whole, step)
+        assert made.images.shape == (4, 3, 48, 48)
+        x, y = (whole.points - made.batch.points)[0, 0].int().tolist()
+        assert 4 <= x <= 12 and 4 <= y <= 12
+        part = whole.images[:, :, y : y + 48, x : x + 48]
+        assert torch.allclose(made.batch.images, part)
+        corners.add((x, y))
+    assert len(corners) > 10
+    with pytest.raises(ValueError, match="pool = 0"):
+        settings(window=48.0, pool=6)
+
+
 def train(folder: Path, steps: int, state: Any = None) -> tuple[list[dict[str, float]], Path]:
     crops, accelerator = toy_crops(SIDE), Accelerator(cpu=True)
     torch.manual_seed(5)
