@@ -55,11 +55,26 @@ def load_networks(own: str, device: str, sizes: Sizes = SIZES, levels: Levels = 
         BadData: A file does not fit, or the inverter is of another StyleGAN2.
     """
     weights.require_by_hand([*([] if own else [ENCRYPTOR]), GENERATOR, INVERTER])
+    inverter, generator = load_prior(sizes, levels)
+    encryptor = _load_encryptor(Path(own) if own else weights.path(ENCRYPTOR))
+    return Networks(encryptor.to(device), inverter.to(device), generator.to(device))
+
+
+def load_prior(sizes: Sizes = SIZES, levels: Levels = LEVELS) -> tuple[Inverter, Generator]:
+    """What the encryptor works between, as others trained it: from crops to codes to images.
+
+    Args:
+        sizes: Of the generator.
+        levels: Of the inverter's trunk.
+
+    Raises:
+        MissingArtefact: Files are not on this machine.
+        BadData: A file does not fit, or the inverter is of another StyleGAN2.
+    """
     inverter = Inverter.load(weights.path(INVERTER), LATENTS, levels)
     generator = _load_generator(weights.path(GENERATOR), sizes)
     inverter.require_generator(generator)
-    encryptor = _load_encryptor(Path(own) if own else weights.path(ENCRYPTOR))
-    return Networks(encryptor.to(device), inverter.to(device), generator.to(device))
+    return inverter, generator
 
 
 def import_encryptor(source: Path, target: Path) -> None:
