@@ -286,7 +286,8 @@ class ProtocolCard(Card):
     """Card of a protocol: what is measured, on which data, how.
 
     Attributes:
-        requires: What a method must offer: `reversible`, `hidden_bits`.
+        requires: What a method must offer: `reversible`, `hidden_bits`, `password_key` (its key is
+            a password).
         weightless: Whether it can be measured without the method's weights.
         variants: Whether it is run on each of a method's variants in place of the method.
         judge_kinds: The kinds of judges that it takes; of those that `--judge` names, they replace
@@ -296,7 +297,7 @@ class ProtocolCard(Card):
         published: Table ids in results/published that this protocol reproduces.
     """
 
-    requires: tuple[Literal["reversible", "hidden_bits"], ...] = ()
+    requires: tuple[Literal["reversible", "hidden_bits", "password_key"], ...] = ()
     weightless: bool = False
     variants: bool = False
     judge_kinds: tuple[JudgeKind, ...] = ("recognition",)

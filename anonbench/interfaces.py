@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Scores,
         Source,
         Traits,
+        WrongBits,
     )
 
 
@@ -288,6 +289,10 @@ class Evidence(Protocol):
 
     def bits(self) -> Bits:
         """The hidden bits of a method that hides some."""
+        ...
+
+    def wrong_bits(self) -> WrongBits:
+        """What wrong bits do, of a method that says which bits a password has."""
         ...
 
 

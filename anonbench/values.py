@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-Source = Literal["original", "reference", "published", "recovered"]
+Source = Literal[
+    "original", "reference", "published", "recovered", "misrecovered", "misrecovered-again"
+]
+"""Where images come from; the last two were recovered with wrong keys, each with another."""
 
 HiddenFormat = Literal["bits", "float32", "learned"]
 """What hidden bits stand for: nothing in particular, float32 numbers of 32 bits each, sign first
@@ -72,6 +75,8 @@ class Needs:
             recovery would be, and what a method that changes nothing publishes.
         published: Ids to judge published.
         recovered: Ids to judge recovered; nothing comes of it for a method that cannot.
+        misrecovered: Ids to judge recovered with wrong keys, and, where the method says which bits
+            a password of its has, to recover with some of them wrong; likewise.
         bits: Ids whose hidden bits are read; likewise.
         seeds: With how many consecutive seeds, from the run's own, images are published and
             recovered. For a method that draws nothing, one is enough and there is only one.
@@ -81,6 +86,7 @@ class Needs:
     reference: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
+    misrecovered: tuple[str, ...] = ()
     bits: tuple[str, ...] = ()
     seeds: int = 1
 
@@ -188,6 +194,24 @@ class Bits:
     format: HiddenFormat
     failed: Mapping[str, str]
     numbers: Numbers | None = None
+
+
+@dataclass(frozen=True)
+class WrongBits:
+    """How far recovery goes astray with some bits of the password wrong.
+
+    Attributes:
+        ids: N sample ids; an image that failed is not among them.
+        counts: `[C]` numbers of wrong bits, rising to all of them.
+        differences: `[N, C]` mean absolute difference to the right recovery, in `[0, 1]`, of the
+            method's crops at 8 bits.
+        failed: Reason per sample id that has none.
+    """
+
+    ids: tuple[str, ...]
+    counts: NDArray[np.int64]
+    differences: NDArray[np.float64]
+    failed: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,17 @@ from anonbench.engine.execute import Executor
 from anonbench.engine.faces import Frame, Originals, Published
 from anonbench.engine.job import Job, key_of
 from anonbench.engine.judging import Compare, Describe, Embed
-from anonbench.engine.recipient import HidePassword, ReadPassword, Recipient, Recover
+from anonbench.engine.recipient import (
+    HidePassword,
+    ReadPassword,
+    Recipient,
+    Recover,
+    RecoverWithWrongBits,
+)
 from anonbench.engine.remarks import sum_up
 from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
 from anonbench.engine.store import Artefact
+from anonbench.engine.wrong_keys import WRONG_KEYS
 from anonbench.values import Needs, Source
 
 CROP_UPSAMPLE = 1
@@ -30,13 +37,14 @@ def collect(job: Job, executor: Executor, needs: Needs) -> Collected:
         UserError: A plug-in misbehaves.
     """
     recovered = needs.recovered if job.method.reversible else ()
+    misrecovered = needs.misrecovered if job.method.reversible else ()
     bits = needs.bits if job.method.hidden_bits else ()
     publish = _union(needs.published, recovered)
-    everything = _union(needs.original, needs.reference, publish, bits)
+    everything = _union(needs.original, needs.reference, publish, misrecovered, bits)
     collector = _Collector(job, executor, everything)
     by_seed: dict[int, dict[Source, Gathered]] = {}
     for seed in _seeds(job, needs):
-        also = bits if seed == job.seed else ()
+        also = _union(misrecovered, bits) if seed == job.seed else ()
         published = collector.publish(
             _union(publish, also), needs.published, _union(recovered, also), seed
         )
@@ -45,6 +53,11 @@ def collect(job: Job, executor: Executor, needs: Needs) -> Collected:
             by_seed[seed]["recovered"] = collector.recover(published, recovered, seed)
     own = by_seed[job.seed]
     password = collector.password(own["published"], bits) if bits else None
+    misled = None
+    if misrecovered:
+        for source, number in WRONG_KEYS.items():
+            own[source] = collector.recover(own["published"], misrecovered, job.seed, number)
+        misled = collector.mislead(own["published"], misrecovered)
     by_seed[job.seed] = {
         "original": Gathered(
             needs.original, "originals", collector.originals, faces=collector.faces
@@ -56,7 +69,7 @@ def collect(job: Job, executor: Executor, needs: Needs) -> Collected:
         for sources in by_seed.values():
             for source, gathered in sources.items():
                 collector.judge(judge, source, gathered)
-    return Collected(job, collector.frame, collector.faces, by_seed, password)
+    return Collected(job, collector.frame, collector.faces, by_seed, password, misled)
 
 
 def _seeds(job: Job, needs: Needs) -> range:
@@ -205,23 +218,41 @@ class _Collector:
         remarks = sum_up(job.method, stored, ids)
         return self._seen(Gathered(judged, f"{name} images", images, stored, remarks=remarks), look)
 
-    def recover(self, published: Gathered, ids: Ids, seed: int) -> Gathered:
-        """Recover images from published ones."""
-        job, label = self._job, f"{self._job.method.name} recovered"
+    def recover(self, published: Gathered, ids: Ids, seed: int, wrong_key: int = 0) -> Gathered:
+        """Recover images from published ones, also with the wrong key of some number."""
+        wrong = f" with wrong key {wrong_key}" if wrong_key else ""
+        job, label = self._job, f"{self._job.method.name} recovered{wrong}"
         images = Published(local(job.setup.channel))
         if not ids:
             return Gathered(ids, label, images)
         stage = Recover(
-            f"recover with {job.method.name}",
-            self._received_key(published),
+            f"recover with {job.method.name}{wrong}",
+            self._received_key(published) | ({"wrong_key": wrong_key} if wrong_key else {}),
             Published(job.setup.channel),
             stored_images=published.stored,
             stored_faces=self._received_faces(published),
             recipient=self._recipient,
             seed=seed,
+            wrong_key=wrong_key,
         )
         source = Gathered(ids, label, images, self._executor.run(stage, ids))
         return self._seen(source, ids if self._aligned else ())
+
+    def mislead(self, published: Gathered, ids: Ids) -> Artefact | None:
+        """Recover images with some bits of the password wrong, where the method can."""
+        job = self._job
+        if not job.method.password_bits:
+            return None
+        stage = RecoverWithWrongBits(
+            f"recover with {job.method.name} and wrong bits",
+            self._received_key(published) | {"password_bits": job.method.password_bits},
+            Published(job.setup.channel),
+            stored_images=published.stored,
+            stored_faces=self._received_faces(published),
+            recipient=self._recipient,
+            seed=job.seed,
+        )
+        return self._executor.run(stage, ids)
 
     def _received_faces(self, published: Gathered) -> Artefact | None:
         """Faces that a recipient may use: those of published pictures, none for crops."""

@@ -13,9 +13,19 @@ from anonbench.engine import latents
 from anonbench.engine.faces import Frame, Item, Originals, Published, join_items
 from anonbench.engine.job import Job
 from anonbench.engine.store import Artefact, Row
+from anonbench.engine.wrong_keys import wrong_counts
 from anonbench.errors import BadImage
 from anonbench.results.record import Remark
-from anonbench.values import Bits, Crops, Distances, Embeddings, Numbers, Source, Traits
+from anonbench.values import (
+    Bits,
+    Crops,
+    Distances,
+    Embeddings,
+    Numbers,
+    Source,
+    Traits,
+    WrongBits,
+)
 
 
 @dataclass
@@ -69,6 +79,7 @@ class Collected:
         by_seed: What was computed about each source with each seed; one that does not exist is
             absent, and originals are there under the run's own seed.
         password: Hidden bits, where they were needed.
+        misled: What wrong bits of a password do, likewise.
     """
 
     job: Job
@@ -76,6 +87,7 @@ class Collected:
     original_faces: Artefact
     by_seed: dict[int, dict[Source, Gathered]]
     password: Password | None = None
+    misled: Artefact | None = None
 
     @property
     def method(self) -> MethodCard:
@@ -180,6 +192,16 @@ class Collected:
         learned = card.hidden_format == "learned" and good
         numbers = self.password.numbers(good) if learned else None
         return Bits(good, embedded, read, card.hidden_bits, card.hidden_format, failed, numbers)
+
+    def wrong_bits(self) -> WrongBits:
+        """What wrong bits do, of a method with password bits, for a protocol that needed it."""
+        if self.misled is None:
+            raise LookupError(f"no wrong bits of '{self.method.name}' were computed")
+        ids, counts = self.sources["misrecovered"].ids, wrong_counts(self.method.password_bits)
+        failed = self.misled.failed(ids)
+        good = tuple(i for i in ids if i not in failed)
+        differences = _column(self.misled, good, "differences", np.float64)
+        return WrongBits(good, np.array(counts), differences.reshape(-1, len(counts)), failed)
 
 
 def _column(artefact: Artefact, ids: Sequence[str], name: str, of: type) -> NDArray[Any]:

@@ -71,9 +71,14 @@ class Job:
         offers = {
             "reversible": self.method.reversible,
             "hidden_bits": self.method.hidden_bits > 0,
+            "password_key": self.method.key == "password",
         }
         missing = [need for need in self.protocol.requires if not offers[need]]
-        reasons = {"reversible": "not reversible", "hidden_bits": "hides no bits"}
+        reasons = {
+            "reversible": "not reversible",
+            "hidden_bits": "hides no bits",
+            "password_key": "its key is no secret",
+        }
         return ", ".join(reasons[need] for need in missing)
 
     @property

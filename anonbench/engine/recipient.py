@@ -30,8 +30,10 @@ from anonbench.engine.faces import (
 )
 from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
 from anonbench.engine.store import Row, Value
+from anonbench.engine.wrong_keys import recipient_key, wrong_counts, wrong_places
 from anonbench.errors import BadImage, UserError
-from anonbench.values import Face, sample_key
+from anonbench.metrics.image_quality import mean_absolute_error
+from anonbench.values import Face
 
 if TYPE_CHECKING:
     import torch
@@ -106,6 +108,20 @@ class Recipient:
                 output = models.reversible(self.method, self.device).recover(given, keys)
         return checked_crops(self.method, output, self.batch(received))
 
+    def recover_with_wrong_bits(
+        self, received: Sequence[_Received], keys: Sequence[bytes], count: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """What it recovers where `count` bits of each password are wrong."""
+        import torch
+
+        given, bits = self.given(received), self.method.password_bits
+        places = np.stack([wrong_places(key, bits, count) for key in keys])
+        wrong = torch.from_numpy(places).to(given.device)
+        method = models.taking_wrong_bits(self.method, self.device)
+        with torch.no_grad():
+            output = method.recover_with_wrong_bits(given, keys, wrong)
+        return checked_crops(self.method, output, self.batch(received))
+
     def read_bits(self, crops: "torch.Tensor") -> Columns:
         """The bits that the method reads, and what they stand for by a code of its own."""
         import torch
@@ -122,10 +138,15 @@ class Recipient:
 
 @dataclass(frozen=True)
 class FromPublished(Stage):
-    """A stage that gives a method published crops and nothing else."""
+    """A stage that gives a method published crops, the latents it needs, and nothing else."""
 
     images: Published
     recipient: Recipient = field(kw_only=True)
+
+    def items(self, ids: Sequence[str]) -> Iterator[Item]:
+        """The published images, and the latents that were kept of them."""
+        latents = self.stored_images if self.recipient.method.needs_latent else None
+        return join_items(ids, self.stored_images, self.stored_faces, latents)
 
     def compute(self, items: Sequence[Item]) -> list[Row]:
         """One row per item; an image that cannot be read or aligned is an error of its own."""
@@ -144,7 +165,7 @@ class FromPublished(Stage):
 
 @dataclass(frozen=True)
 class Recover(FromPublished):
-    """Recover images from published ones and the keys, and keep them without loss.
+    """Recover images from published ones and the keys, right or wrong; keep them without loss.
 
     Under `paste` the recovered crop is pasted back into the published picture: what its owner
     looks at. A method that needs a latent recovers from that, whatever became of the image.
@@ -152,15 +173,11 @@ class Recover(FromPublished):
 
     name = "recovered"
     seed: int = field(kw_only=True)
-
-    def items(self, ids: Sequence[str]) -> Iterator[Item]:
-        """The published images, and the latents that were kept of them."""
-        latents = self.stored_images if self.recipient.method.needs_latent else None
-        return join_items(ids, self.stored_images, self.stored_faces, latents)
+    wrong_key: int = field(default=0, kw_only=True)
 
     def _answer(self, received: Sequence[_Received]) -> list[Row]:
         """Rows with the recovered image as `image`, 8-bit PNG or, for floats, as it is."""
-        keys = [sample_key(self.seed, one.item.id) for one in received]
+        keys = [recipient_key(self.seed, one.item.id, self.wrong_key) for one in received]
         results = self.recipient.recover(received, keys)
         return [
             Row(one.item.id, {"image": self._encode(one, result)})
@@ -176,6 +193,27 @@ class Recover(FromPublished):
         matrix = template(self.recipient.method.template).matrix(one.face)
         pasted = paste_back(self.images.load(one.item), to_uint8(result), matrix)
         return channel.encode(to_float(pasted))
+
+
+@dataclass(frozen=True)
+class RecoverWithWrongBits(FromPublished):
+    """Recover images with some bits of the password wrong, and see how far that leads astray."""
+
+    name = "wrong-bits"
+    seed: int = field(kw_only=True)
+
+    def _answer(self, received: Sequence[_Received]) -> list[Row]:
+        """Rows with `differences` to the right recovery for each of `wrong_counts`.
+
+        Means over the crop's 8-bit pixels, in `[0, 1]`.
+        """
+        keys = [recipient_key(self.seed, one.item.id) for one in received]
+        right = [_at_8_bits(crop) for crop in self.recipient.recover(received, keys)]
+        columns = []
+        for count in wrong_counts(self.recipient.method.password_bits):
+            wrong = map(_at_8_bits, self.recipient.recover_with_wrong_bits(received, keys, count))
+            columns.append(list(map(mean_absolute_error, right, wrong)))
+        return _rows([one.item.id for one in received], {"differences": np.array(columns).T})
 
 
 @dataclass(frozen=True)
@@ -236,6 +274,10 @@ class HidePassword(Stage):
 
     def _crop(self, item: Item) -> dict[str, Value]:
         return {"crop": crop_of(self.images.load(item), item, self.method.template)}
+
+
+def _at_8_bits(crop: NDArray[np.float32]) -> NDArray[np.float32]:
+    return to_float(to_uint8(crop))
 
 
 def checked_bits(method: MethodCard, bits: "torch.Tensor", number: int) -> "torch.Tensor":

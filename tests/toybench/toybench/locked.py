@@ -20,7 +20,7 @@ class Xor:
         return combined(published, bytes_of(keys))
 
     def recover_with_wrong_bits(self, given, keys, wrong):
-        _count("recovered with wrong bits", len(given))
+        _count("misled", len(given))
         inverted = (wrong.long() << torch.arange(8)).sum(1)
         return combined(given, bytes_of(keys) ^ inverted)
 
