@@ -7,17 +7,25 @@ from typing import Any
 import pytest
 import torch
 from network_facts import millions, on_meta
+from rich.console import Console
 from riddle_world import LEVELS, SIZES, Files, files, load_narrow
 from torch import Tensor
 
 from anonbench import registry, weights
 from anonbench.data.align import template
+from anonbench.data.images import encode_png
+from anonbench.engine.channel import to_uint8
+from anonbench.engine.job import RunConfig
+from anonbench.engine.plan import plan
+from anonbench.engine.progress import Progress
+from anonbench.engine.run import run as run_jobs
 from anonbench.errors import BadData, MissingArtefact
 from anonbench.generative.models import drawn_noise
 from anonbench.interfaces import KeepsLatent
 from anonbench.nets.e4e import E4e, Inverter
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import Generator, Sizes
+from anonbench.results.record import Result
 from anonbench.testing import check_method, failures
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.values import sample_key
@@ -150,6 +158,57 @@ def test_the_noise_is_that_of_the_file(
     noise = method._networks.generator.noises.noise_4
     monkeypatch.setattr(noise, "data", noise.flip(2))
     assert not torch.equal(method.recover_from_latent(latents, KEYS[:1]), before)
+
+
+# ---------------------------------------------------------------------------------- in a run
+@pytest.fixture
+def aligned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Tensor]]:
+    """A folder of two people, whose images count as aligned crops; and these by their ids."""
+    parse = registry.datasets.parse
+    monkeypatch.setattr(
+        registry.datasets,
+        "parse",
+        lambda spec, suite="": parse(spec).model_copy(update={"aligned": "ffhq"}),
+    )
+    crops = dict(zip(("a/0.png", "b/0.png"), synthetic_faces(2, 256), strict=True))
+    for name, crop in crops.items():
+        path = tmp_path / "people" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(to_uint8(crop.permute(1, 2, 0).numpy())))
+    return tmp_path / "people", crops
+
+
+def test_a_run_recovers_from_stored_codes_and_from_the_published_image(
+    method: Riddle, aligned: tuple[Path, dict[str, Tensor]], tmp_path: Path
+) -> None:
+    root, crops = aligned
+    config = RunConfig(
+        methods=("riddle", "riddle-reinvert"),
+        protocols=("recovery:images=all:bootstrap=100",),
+        dataset="folder",
+        judges=("toy-perceptual",),
+        detector="toy-detector",
+        data_root=root,
+        output=tmp_path / "runs",
+        channel="jpeg:5",
+        workers=1,
+        device="cpu",
+    )
+    kept, image = run_jobs(plan(config), config, Progress(Console(stderr=True)))
+    assert kept.error is None and image.error is None
+    detail = kept.result.counts[""].detail
+    assert detail["images recovered from a stored latent"] == 2
+    assert detail["bytes of latent kept per image"] == 14 * 512 * 4
+    faces, keys = torch.stack(list(crops.values())), [sample_key(0, name) for name in crops]
+    recovered = method.recover_from_latent(method.anonymize_with_latent(faces, keys)[1], keys)
+    expected = float((recovered - faces).abs().mean())
+    assert metric(kept.result, "mae") == pytest.approx(expected, abs=1e-3)  # 8 bits
+    assert metric(image.result, "mae") != pytest.approx(expected, abs=1e-3)
+    assert kept.result.method.weights["riddle"].startswith("test fill ")
+
+
+def metric(result: Result, name: str) -> float:
+    return next(one.value for one in result.metrics if one.name == name)
 
 
 # ----------------------------------------------------------------------------------- passwords
