@@ -6,6 +6,7 @@ and both are converted once to safetensors, which holds only numbers.
 """
 
 import pickle
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,15 +97,35 @@ def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
         MissingExtra: torch is not installed.
     """
     torch = _import_torch()
+    from safetensors import SafetensorError  # which torch.load takes, too
+
     try:
         # One holds attributes, the other stands in for a name; neither runs anything.
         with torch.serialization.safe_globals([Namespace, _LIGHTNING_CALLBACK]):
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (
+        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
+        SafetensorError,
+    ) as error:
         raise BadData(
-            f"{file} cannot be read as a checkpoint of tensors only.", why=str(error).split("\n")[0]
+            f"{file} cannot be read as a checkpoint of tensors only.", why=_reason(file, error)
         ) from error
     return flatten(content, torch.Tensor, file)
+
+
+def _reason(file: Path, error: Exception) -> str:
+    """Why a checkpoint could not be read: torch's own words advise to run what is in it."""
+    with file.open("rb") as stream:
+        start = stream.read(64).lstrip().lower()
+    if not start:
+        return "It is empty."
+    if start.startswith((b"<!doctype", b"<html")):
+        return "It is a web page: open it in a browser to see what the download asks for."
+    if isinstance(error, pickle.UnpicklingError):
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        wrong = "It is cut off or damaged, or no checkpoint."
+        return f"It asks for '{asked[1]}', which may run code." if asked else wrong
+    return f"It is cut off or damaged: {str(error).partition('. ')[0]}."
 
 
 def flatten(content: Any, kind: type, file: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 
 from anonbench.errors import (
     BadConfig,
+    BadData,
     MissingArtefact,
     MissingExtra,
     Offline,
@@ -179,7 +180,12 @@ def _run_importer(artefact: Artefact, source: Path, target: Path) -> None:
         importer: Callable[[Path, Path], None] = resolve_name(artefact.importer)
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "torch", f"Importing '{artefact.name}'") from error
-    importer(source, target)
+    try:
+        importer(source, target)
+    except BadData as error:
+        expected = f"'{artefact.name}' is {artefact.what}. {artefact.how_to_get}"
+        mend = "\n  ".join(filter(None, (error.mend, expected)))
+        raise BadData(error.what, why=error.why, mend=mend) from error
 
 
 @contextmanager
