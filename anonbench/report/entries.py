@@ -74,7 +74,7 @@ def _measured(result: Result, metric: Metric, judge: JudgeRef | None) -> Entry:
         notes.append("weights: test fill; no measurement")
     if result.status == "partial":
         notes.append(_partial(result.counts.get(metric.judge)))
-    if result.method.needs_latent:
+    if result.method.needs_latent and result.dataset.files:
         notes.append("recovers from a stored latent, not from the published image alone")
     return Entry(
         method=result.method.name,

@@ -14,14 +14,14 @@ NO_IMAGES = DatasetRef(name="none", version=1, title="No images", manifest="e" *
 HERE = {"cpu": "Abacus", "threads": 2}
 
 
-def measured(method: str, side: int = 256, **environment: Any) -> Result:
+def measured(method: str, side: int = 256, *, latent: bool = False, **environment: Any) -> Result:
     names = [column.metric for column in PAPER.columns] + [*PAPER.beside]
     metrics = tuple(
         make_metric(float(place), "", name=name, std=None) for place, name in enumerate(names)
     )
     counts = Counts(unit="networks", expected=1, used=1, detail={"crop side in pixels": side})
     result = make_result(
-        make_method(method),
+        make_method(method, needs_latent=latent),
         metrics,
         protocol=PluginRef(name="complexity", version=1, config={"repeats": 3}),
         dataset=NO_IMAGES,
@@ -89,3 +89,8 @@ def test_a_method_of_another_size_is_told() -> None:
     printed = paper_layout.build([measured("ciagan", 128), measured("fit")], PAPER)
     said = [note.text for note in printed.notes]
     assert "Crop side in pixels: Ciagan 128, Fit 256." in said
+
+
+def test_what_a_recipient_needs_changes_nothing_about_networks() -> None:
+    printed = paper_layout.build([measured("riddle", latent=True)], PAPER)
+    assert [cell.marks for cell in printed.rows[-1].cells] == [()] * 7
