@@ -6,7 +6,7 @@ parity` proves to compute what the authors' code computes. Nothing in a file is 
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def arcface_r50(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(IResNet(50), read_torch_checkpoint(source), source, target)
+    _convert(lambda: IResNet(50), read_torch_checkpoint(source), source, target)
 
 
 def arcface_r100(source: Path, target: Path) -> None:
@@ -51,7 +51,7 @@ def arcface_r100(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(IResNet(100), read_torch_checkpoint(source), source, target)
+    _convert(lambda: IResNet(100), read_torch_checkpoint(source), source, target)
 
 
 def adaface_ir101(source: Path, target: Path) -> None:
@@ -61,7 +61,7 @@ def adaface_ir101(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     everything = entry(read_torch_checkpoint(source), "state_dict", source)
-    _convert(AdaFaceIR101(), entry(everything, "model", source), source, target)
+    _convert(AdaFaceIR101, entry(everything, "model", source), source, target)
 
 
 def facenet_vggface2(source: Path, target: Path) -> None:
@@ -70,7 +70,7 @@ def facenet_vggface2(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(InceptionResnetV1(classes=8631), read_torch_checkpoint(source), source, target)
+    _convert(lambda: InceptionResnetV1(classes=8631), read_torch_checkpoint(source), source, target)
 
 
 def facenet_casia(source: Path, target: Path) -> None:
@@ -79,7 +79,9 @@ def facenet_casia(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(InceptionResnetV1(classes=10575), read_torch_checkpoint(source), source, target)
+    _convert(
+        lambda: InceptionResnetV1(classes=10575), read_torch_checkpoint(source), source, target
+    )
 
 
 def d3dfr(source: Path, target: Path) -> None:
@@ -88,7 +90,7 @@ def d3dfr(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(D3dfr(), entry(read_torch_checkpoint(source), "net_recon", source), source, target)
+    _convert(D3dfr, entry(read_torch_checkpoint(source), "net_recon", source), source, target)
 
 
 def deca(source: Path, target: Path) -> None:
@@ -97,7 +99,7 @@ def deca(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(Deca(), entry(read_torch_checkpoint(source), "E_flame", source), source, target)
+    _convert(Deca, entry(read_torch_checkpoint(source), "E_flame", source), source, target)
 
 
 def hopenet(source: Path, target: Path) -> None:
@@ -109,7 +111,7 @@ def hopenet(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     state = read_torch_checkpoint(source)
-    _convert(Hopenet(), state, source, target, unused=HOPENET_UNUSED)
+    _convert(Hopenet, state, source, target, unused=HOPENET_UNUSED)
 
 
 def inception_fid(source: Path, target: Path) -> None:
@@ -119,7 +121,7 @@ def inception_fid(source: Path, target: Path) -> None:
         BadData: It is another file; keys and shapes that differ are listed.
     """
     state = read_torch_checkpoint(source)
-    _convert(InceptionFid(), state, source, target, unused=INCEPTION_UNUSED)
+    _convert(InceptionFid, state, source, target, unused=INCEPTION_UNUSED)
 
 
 def stylegan2_ffhq_256(source: Path, target: Path) -> None:
@@ -130,7 +132,7 @@ def stylegan2_ffhq_256(source: Path, target: Path) -> None:
     """
     state = entry(read_torch_checkpoint(source), "g_ema", source)
     require_size(state, Sizes(), source)
-    _convert(Generator(Sizes()), state, source, target)
+    _convert(lambda: Generator(Sizes()), state, source, target)
 
 
 def stylegan2_ffhq_1024(source: Path, target: Path) -> None:
@@ -185,10 +187,7 @@ def farl(source: Path, target: Path) -> None:
         for key, value in everything.items()
         if not any(fnmatchcase(key, pattern) for pattern in FARL_UNUSED)
     }
-    with torch.device("meta"):
-        net = Farl()
-    load_state(net, image, source=str(source), assign=True)
-    save(net.state_dict(), target)
+    _convert(Farl, image, source, target)
 
 
 def ir_se50(source: Path, target: Path) -> None:
@@ -197,7 +196,7 @@ def ir_se50(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(IrSe50(), read_torch_checkpoint(source), source, target)
+    _convert(IrSe50, read_torch_checkpoint(source), source, target)
 
 
 def sphereface_20a(source: Path, target: Path) -> None:
@@ -206,7 +205,7 @@ def sphereface_20a(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(SphereFace20a(), read_torch_checkpoint(source), source, target)
+    _convert(SphereFace20a, read_torch_checkpoint(source), source, target)
 
 
 def bisenet(source: Path, target: Path) -> None:
@@ -215,7 +214,7 @@ def bisenet(source: Path, target: Path) -> None:
     Raises:
         BadData: It is another file; keys and shapes that differ are listed.
     """
-    _convert(BiSeNet(), read_torch_checkpoint(source), source, target, unused=BISENET_UNUSED)
+    _convert(BiSeNet, read_torch_checkpoint(source), source, target, unused=BISENET_UNUSED)
 
 
 def bfm09_front(source: Path, target: Path) -> None:
@@ -248,12 +247,15 @@ def entry(tensors: Mapping[str, Tensor], name: str, source: Path) -> dict[str, T
 
 
 def _convert(
-    net: nn.Module,
+    build: Callable[[], nn.Module],
     state: Mapping[str, Tensor],
     source: Path,
     target: Path,
     *,
     unused: Sequence[str] = (),
 ) -> None:
-    load_state(net, state, source=str(source), unused=unused)
+    """Keep a state dict that has the keys and shapes of a network, without what is unused."""
+    with torch.device("meta"):
+        net = build()
+    load_state(net, state, source=str(source), unused=unused, assign=True)
     save(net.state_dict(), target)
