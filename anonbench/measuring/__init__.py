@@ -5,13 +5,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from anonbench.cards import ProtocolCard
+from anonbench.cards import Card, ProtocolCard
 from anonbench.errors import BadConfig
 from anonbench.results.record import Interval, Metric
 
 
 class Settings(BaseModel):
-    """Settings of a protocol: all that its card's config must have, and nothing else."""
+    """Settings of a plug-in: all that its card's config must have, and nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,7 +19,7 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def read_settings(kind: type[SettingsT], card: ProtocolCard) -> SettingsT:
+def read_settings(kind: type[SettingsT], card: Card) -> SettingsT:
     """The settings in a card.
 
     Raises:
