@@ -5,8 +5,8 @@ passwords, `d` of the first decrypted under its password, `r1` and `r2` of it de
 wrong ones. `cos` compares identities by IR-SE50, and `[c]` is `max(c, floor)`: what is at most as
 alike as the floor has no gradient. Everything is a mean over the batch.
 
-The losses are the article's (Li et al., CVPR 2023), their factors those of the authors' code
-(`mapper/training` and `criteria` of ldz666666/RiDDLE).
+The equations, factors included, are those of the code of the article's authors (Li et al., CVPR
+2023): `mapper/training` and `criteria` of ldz666666/RiDDLE.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ A step inverts a batch, encrypts the codes under two passwords, and decrypts the
 its own password and under two wrong ones. The images of the five results are compared with that of
 the inverted codes; only the encryptor learns, with its dropout on.
 
-What the article leaves open is read as the authors' code has it (`mapper/training` of
+It follows the authors' code (`mapper/training` and `scripts/run_coach_id_pwd_same.sh` of
 ldz666666/RiDDLE at 6abf4a7, a source of facts):
 
 * The original of every loss is the image of the inverted codes, not the crop: the generator cannot
@@ -13,14 +13,14 @@ ldz666666/RiDDLE at 6abf4a7, a source of facts):
   the first encryption; the second is never decrypted.
 * The learning rate is constant, weights start as PyTorch draws them.
 
-Where that code is not a guide:
+Where it does not:
 
 * The authors invert 70,000 images once and never mirror them. Here a step inverts its crops, half
-  of them mirrored as in every training of this suite; the inversion is a small part of a step.
+  of them mirrored as in every training of this suite, in 7 % of its time.
 * Their training script leaves out the encryptor's linear layers and learned positions, which their
   test script and the published file have; so has this one.
 * Their loss on parsing stands on a U-Net, `parsenet.pth`, which numbers the parts otherwise and
-  takes images in [-1, 1]. Here it is BiSeNet, the face parser among their files, with the same six
+  takes images in [-1, 1]. Here it is BiSeNet, which their test script loads, with the same six
   parts.
 """
 

@@ -135,8 +135,9 @@ def test_only_the_encryptor_learns() -> None:
     training = toy_training(weights={"parsing": 0.1})
     teachers = training.teachers
     before = {key: value.clone() for key, value in teachers.state_dict().items()}
-    was = {key: value.clone() for key, value in training.encryptor.state_dict().items()}
+    was = {key: value.clone() for key, value in training.encryptor.eval().state_dict().items()}
     training.step(face_batch(), 0)
+    assert training.encryptor.training, "with its dropout on"
     assert all(p.grad is None and not p.requires_grad for p in teachers.parameters())
     assert all(torch.equal(value, before[key]) for key, value in teachers.state_dict().items())
     assert not any(module.training for module in teachers.modules())
