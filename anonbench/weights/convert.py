@@ -96,13 +96,24 @@ def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
         BadData: It is no checkpoint, or needs code to be loaded.
         MissingExtra: torch is not installed.
     """
+    content = load_torch(file)
+    return flatten(content, _import_torch().Tensor, file)
+
+
+def load_torch(file: Path) -> Any:
+    """All that a PyTorch checkpoint holds, as `torch.save` was given it.
+
+    Raises:
+        BadData: It is no checkpoint, or needs code to be loaded.
+        MissingExtra: torch is not installed.
+    """
     torch = _import_torch()
     from safetensors import SafetensorError  # which torch.load takes, too
 
     try:
         # One holds attributes, the other stands in for a name; neither runs anything.
         with torch.serialization.safe_globals([Namespace, _LIGHTNING_CALLBACK]):
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except (
         *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
         SafetensorError,
@@ -110,7 +121,6 @@ def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
         raise BadData(
             f"{file} cannot be read as a checkpoint of tensors only.", why=_reason(file, error)
         ) from error
-    return flatten(content, torch.Tensor, file)
 
 
 def _reason(file: Path, error: Exception) -> str:

@@ -4,15 +4,25 @@ Both are files of the pSp framework: entries `state_dict` (keys `encoder.*` and 
 StyleGAN2 that was inverted), `latent_avg` and `opts`. What is kept is the state dict of
 `anonbench.nets.e4e.Inverter`, and of the StyleGAN2 its constant input, by which it is known again.
 `Inverter.load` reads both.
+
+pSp's own encoders have the very same keys and shapes, but another meaning of the codes; `opts`
+alone tells which encoder a file holds.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from torch import Tensor
+
+from anonbench.errors import BadData
 from anonbench.nets.e4e import CONSTANT, Inverter
 from anonbench.nets.ir_se50 import LEVELS, Levels
 from anonbench.nets.stylegan2 import Sizes
-from anonbench.weights.convert import read_torch_checkpoint, save
+from anonbench.weights.convert import flatten, load_torch, save
 from anonbench.weights.importers import entry
+
+_ENCODER = "Encoder4Editing"
 
 
 def ffhq_256(source: Path, target: Path) -> None:
@@ -45,9 +55,24 @@ def convert(source: Path, target: Path, latents: int, levels: Levels = LEVELS) -
     Raises:
         BadData: It does not fit.
     """
-    tensors = read_torch_checkpoint(source)
+    content = load_torch(source)
+    tensors = flatten(content, Tensor, source)
+    _require_e4e(content, source)
     state = entry(tensors, "state_dict", source)
     state |= {key: value for key, value in tensors.items() if key == "latent_avg"}
     net = Inverter.of_state(state, str(source), latents, levels)
     known = {} if net.constant is None else {CONSTANT: net.constant}
     save(net.state_dict() | known, target)
+
+
+def _require_e4e(content: Any, source: Path) -> None:
+    """Make sure that a file is not said to hold another encoder than e4e's."""
+    opts = content.get("opts", {}) if isinstance(content, Mapping) else {}
+    options = opts if isinstance(opts, Mapping) else getattr(opts, "__dict__", {})
+    encoder = options.get("encoder_type", _ENCODER)
+    if encoder != _ENCODER:
+        raise BadData(
+            f"{source} holds the encoder {encoder}, not e4e's {_ENCODER}.",
+            why="Its keys are the same, but each of its codes stands for itself; e4e's are "
+            "the first one and what the others add to it.",
+        )

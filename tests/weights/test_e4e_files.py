@@ -1,5 +1,6 @@
 """Files of e4e: read strictly, kept as safetensors, and the wrong StyleGAN2 named."""
 
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,11 +23,14 @@ def shapes(latents: int) -> dict[str, Tensor]:
     return {key: torch.zeros((), dtype=t.dtype).expand(t.shape) for key, t in state.items()}
 
 
-def official(state: dict[str, Tensor]) -> dict[str, object]:
+def official(
+    state: dict[str, Tensor], encoder: str = "Encoder4Editing", pack: type = dict
+) -> dict[str, object]:
     """The same as the pSp framework writes it."""
     inner = {key: value for key, value in state.items() if key != "latent_avg"}
     decoder = {"decoder.input.input": torch.ones(1, 512, 4, 4)}
-    content: dict[str, object] = {"state_dict": inner | decoder, "opts": {"stylegan_size": 256}}
+    opts = pack(stylegan_size=256, encoder_type=encoder)
+    content: dict[str, object] = {"state_dict": inner | decoder, "opts": opts}
     return content | {key: state[key] for key in state if key == "latent_avg"}
 
 
@@ -83,6 +87,16 @@ def test_a_mean_code_of_another_size_is_refused_likewise(
     state = shapes(14) | {"latent_avg": torch.zeros(18, 512)}
     with pytest.raises(BadData, match="18 x 512 codes, not the 14 x 512 of 256 pixels"):
         e4e.ffhq_256(write(official(state)), tmp_path / "kept")
+
+
+@pytest.mark.parametrize("pack", [dict, Namespace])
+def test_psps_encoder_is_refused_whose_keys_are_the_same(
+    tmp_path: Path, write: Callable[[object], Path], pack: type
+) -> None:
+    path = write(official(shapes(18), "GradualStyleEncoder", pack))
+    with pytest.raises(BadData, match="the encoder GradualStyleEncoder, not e4e's Encoder4Editing"):
+        e4e.ffhq_1024(path, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
 
 
 def test_differences_are_listed(tmp_path: Path, write: Callable[[object], Path]) -> None:
