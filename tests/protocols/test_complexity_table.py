@@ -53,13 +53,13 @@ def core(method: str) -> dict[str, float]:
 
 
 # The paper cuts rather than rounds; RiDDLE's two networks have 40.0301 M and are 40.029 there.
-@pytest.mark.parametrize("method", ["ciagan", "fit", "riddle"])
+@pytest.mark.parametrize("method", ["ciagan", "fit", "riddle", "falco"])
 def test_the_core_has_the_parameters_of_the_paper(method: str) -> None:
     printed = float(ROWS[method].cells[1])
     assert core(method)["parameters"] == pytest.approx(printed, abs=1.2e-3)
 
 
-@pytest.mark.parametrize("method", ["fit"])
+@pytest.mark.parametrize("method", ["fit", "falco"])
 def test_the_core_has_the_operations_of_the_paper(method: str) -> None:
     printed = float(ROWS[method].cells[0])
     assert core(method)["flops"] == pytest.approx(printed, rel=2e-3)
@@ -90,3 +90,12 @@ def test_riddles_flops_have_an_encoder_of_18_styles_in_them() -> None:
     sizes = sizes_of(methods.load("riddle").parts(methods.parse("riddle")))
     for figure in sizes["parameters"][sizes["core"]] / 1e6:
         assert f"{figure:.3f} M" in ROWS["riddle"].notes["parameters"]
+
+
+def test_falco_runs_its_step_as_often_as_its_card_says() -> None:
+    sizes = sizes_of(methods.load("falco").parts(methods.parse("falco:steps=7")))
+    step = sizes["part"] == "optimisation step"
+    assert sizes["passes"][step] == 7
+    assert sizes["parameters"][step] == sizes["trainable"].sum() == 0
+    once = sizes["flops"][sizes["core"]][0]
+    assert sizes["flops"][step][0] > 2 * 7 * once, "forwards, and back to the codes"
