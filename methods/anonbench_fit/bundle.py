@@ -59,7 +59,12 @@ class Bundle:
 
 
 def pack(
-    generator: Generator, scheme: Scheme, faces: Tensor, *, half: bool = False
+    generator: Generator,
+    scheme: Scheme,
+    faces: Tensor,
+    *,
+    half: bool = False,
+    stages: Stages | None = None,
 ) -> dict[str, Tensor]:
     """The tensors of a bundle, by their names in the file.
 
@@ -68,13 +73,15 @@ def pack(
         scheme: Amplitude of the passwords that it was trained with.
         faces: The reference batch `[B, 3, S, S]` in `[0, 1]`, on the generator's device.
         half: Store the generator in half precision; the statistics are then those of the stored.
+        stages: Where there are, those whose statistics it was trained with, in place of the
+            reference batch's.
 
     Raises:
         BadData: A number is not finite, or becomes so in half precision.
     """
     state = generator.state_dict()
     stored = {key: value.half() if half else value for key, value in state.items()}
-    stages = fixed_by(_loaded(stored, "The generator"), scheme, faces)
+    stages = stages or fixed_by(_loaded(stored, "The generator"), scheme, faces)
     tensors = {f"generator.{key}": value for key, value in stored.items()}
     for stage, net in zip(_STAGES, stages, strict=True):
         for layer, norm in normalisations(net).items():

@@ -6,6 +6,7 @@ virtual batch normalisation (Salimans et al., NeurIPS 2016).
 """
 
 import copy
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +92,50 @@ def normalised_by(generator: Generator, images: Tensor, code: Tensor) -> tuple[G
     for hook in hooks:
         hook.remove()
     return fixed, output
+
+
+class Statistics(nn.Module):
+    """The statistics that both stages of a generator go by, as the state of a training.
+
+    Args:
+        generator: Of the right size.
+    """
+
+    taken: Tensor
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.register_buffer("taken", torch.tensor(False))
+        for stage in Stages._fields:
+            for layer, norm in normalisations(generator).items():
+                for name in _STATISTICS:
+                    self.register_buffer(_buffer(stage, layer, name), torch.ones(norm.num_features))
+
+    def take(self, stages: Stages) -> None:
+        """Keep the statistics of these."""
+        for norm, name, kept in self._of(stages):
+            kept.copy_(norm.get_buffer(name))
+        self.taken.fill_(True)
+
+    def apply_to(self, generator: Generator) -> Stages:
+        """Both stages of a generator, whose parameters they share, by the kept statistics."""
+        stages = Stages(*(sharing(generator).eval() for _ in Stages._fields))
+        for norm, name, kept in self._of(stages):
+            setattr(norm, name, kept)
+        return stages
+
+    def _of(self, stages: Stages) -> Iterator[tuple[nn.BatchNorm2d, str, Tensor]]:
+        for stage, net in stages._asdict().items():
+            for layer, norm in normalisations(net).items():
+                for name in _STATISTICS:
+                    yield norm, name, self.get_buffer(_buffer(stage, layer, name))
+
+
+_STATISTICS = ("running_mean", "running_var")
+
+
+def _buffer(stage: str, layer: str, name: str) -> str:
+    return f"{stage} {layer} {name}".replace(".", "/")
 
 
 def sharing(generator: Generator) -> Generator:

@@ -62,6 +62,9 @@ class Settings(Table):
             authors do not.
         window: Side of the part of each crop that a step sees, about its middle; 0 for all of it.
             The generator knows no places, so it learns from parts what it does to whole frames.
+        fixed_from: Step from which normalisations go by statistics of a fixed batch, taken in that
+            step, as they do at inference; None for never, as with the authors. A batch's own
+            statistics take away its mean colours, which then nothing can recover.
         half: Export the generator in half precision.
         near: Share of wrong passwords in which only one or two bits are wrong.
         donors: Faces that the demo's swaps have; the password's first bits say which.
@@ -85,6 +88,7 @@ class Settings(Table):
     clip: float = 0.0
     quantized: bool = False
     window: Schedule = 0.0
+    fixed_from: Annotated[int, Field(ge=0)] | None = None
     half: bool = False
     near: Annotated[float, Field(ge=0, le=1)] = 0.0
     donors: Literal[2, 4, 8, 16] = 16

@@ -34,6 +34,7 @@ from anonbench_fit.critics import KINDS, Critics, Kind, PasswordReader, Pool, in
 from anonbench_fit.losses import least_squares, password_loss
 from anonbench_fit.networks import BITS, Generator, password_code
 from anonbench_fit.recognisers import DlibRecogniser, Recogniser, SphereRecogniser, chips
+from anonbench_fit.reference import Stages, Statistics, fixed_by
 from anonbench_fit.settings import Settings
 
 _Settings = Settings  # by which the class can still name it, having an attribute `Settings`
@@ -94,6 +95,7 @@ class FitTraining:
         self._pools = nn.ModuleDict({kind: Pool(settings.pool, side) for kind in KINDS})
         initialize(nn.ModuleList([self.generator, self._critics, self._reader]))
         self._recogniser = recogniser or _recogniser(settings, crops)
+        self._statistics = Statistics(self.generator)
         for part in (*self.modules.values(), self._recogniser):
             part.to(accelerator.device).to(memory_format=torch.channels_last)
         made = [*self.generator.parameters(), *self._reader.parameters()]
@@ -112,10 +114,22 @@ class FitTraining:
             "critics": self._critics,
             "reader": self._reader,
             "pools": self._pools,
+            "statistics": self._statistics,
         }
         if self._recogniser.trained:
             modules["recogniser"] = self._recogniser
         return modules
+
+    @cached_property
+    def _fixed(self) -> Stages:
+        """The generator's stages by fixed statistics, for when these are taken."""
+        return self._statistics.apply_to(self.generator)
+
+    @property
+    def _stages(self) -> Stages:
+        """What makes anonymized images, and what recovers, as the training stands."""
+        taken = bool(self._statistics.taken)
+        return self._fixed if taken else Stages(self.generator, self.generator)
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
@@ -124,6 +138,10 @@ class FitTraining:
 
     def step(self, batch: Batch, step: int) -> Mapping[str, float]:
         """One update of critics and recogniser, and one of generator and password reader."""
+        if step == self.settings.fixed_from:
+            self._statistics.take(
+                fixed_by(self.generator, self.settings.scheme, self._references())
+            )
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * self.settings.rate(step)
@@ -146,7 +164,8 @@ class FitTraining:
         count, device = len(images), images.device
         password = _bits(count, device)
         wrong, wrong_second = self._wrong(password), self._wrong(password)
-        anonymized = self._generate(images, password)
+        anonymizer, recoverer = self._stages
+        anonymized = self._generate(anonymizer, images, password)
         seen = published(anonymized) if self.settings.quantized else anonymized
         given: dict[Kind, Tensor] = {
             "anonymized": password,
@@ -155,19 +174,19 @@ class FitTraining:
         }
         made: dict[Kind, Tensor] = {
             "anonymized": anonymized,
-            "recovered": self._generate(seen, ~password),
-            "wrongly": self._generate(seen, wrong),
+            "recovered": self._generate(recoverer, seen, ~password),
+            "wrongly": self._generate(recoverer, seen, wrong),
         }
         others: dict[Kind, Tensor] = {}
         if self._asks("feature", step):
-            others["anonymized"] = self._generate(images, _other(password))
+            others["anonymized"] = self._generate(anonymizer, images, _other(password))
         if self._asks("wrong_feature", step):
-            others["wrongly"] = self._generate(seen, wrong_second)
+            others["wrongly"] = self._generate(recoverer, seen, wrong_second)
         return Made(batch, images, given, made, others)
 
-    def _generate(self, images: Tensor, bits: Tensor) -> Tensor:
+    def _generate(self, net: Generator, images: Tensor, bits: Tensor) -> Tensor:
         with self._accelerator.autocast():
-            made: Tensor = self.generator(images, password_code(bits, self.settings.scheme))
+            made: Tensor = net(images, password_code(bits, self.settings.scheme))
         return made.float()
 
     def _wrong(self, password: Tensor) -> Tensor:
@@ -317,18 +336,23 @@ class FitTraining:
         """Original, anonymized, recovered, and recovered by a wrong password."""
         images = batch.images * 2 - 1
         password = _bits(len(images), images.device)
-        anonymized = published(self._generate(images, password))
-        recovered = self._generate(anonymized, ~password)
-        wrongly = self._generate(anonymized, _other(~password))
+        anonymizer, recoverer = self._stages
+        anonymized = published(self._generate(anonymizer, images, password))
+        recovered = self._generate(recoverer, anonymized, ~password)
+        wrongly = self._generate(recoverer, anonymized, _other(~password))
         columns = torch.stack([images, anonymized, recovered, wrongly], dim=1)
         return (columns / 2 + 0.5).clamp(0, 1)
 
     def export(self) -> Mapping[str, Tensor]:
-        """A bundle, with the statistics of some of the training data."""
+        """A bundle, with the statistics that it was trained with or those of some crops."""
+        stages = self._stages if self._statistics.taken else None
+        scheme, half = self.settings.scheme, self.settings.half
+        return pack(self.generator, scheme, self._references(), half=half, stages=stages)
+
+    def _references(self) -> Tensor:
+        """Crops `[64, 3, S, S]` in `[0, 1]`, spread over the training data."""
         places = np.linspace(0, len(self._crops.ids) - 1, _REFERENCES).astype(int)
-        faces = signed(self._crops.images[places]) / 2 + 0.5
-        faces = faces.to(self._accelerator.device)
-        return pack(self.generator, self.settings.scheme, faces, half=self.settings.half)
+        return (signed(self._crops.images[places]) / 2 + 0.5).to(self._accelerator.device)
 
 
 _LIKENESS: dict[str, Kind] = {

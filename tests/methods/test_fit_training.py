@@ -246,10 +246,35 @@ def test_a_window_shows_parts_with_their_landmarks() -> None:
         settings(window=48.0, pool=6)
 
 
+def test_from_some_step_on_no_batch_decides() -> None:
+    one = training(settings(weights={"likeness": 1.0}, fixed_from=1))
+    batch = toy_batch()
+    alone = Batch(batch.images[:1], batch.points[:1], batch.places[:1])
+    one.step(batch, 0)
+    torch.manual_seed(1)
+    password = torch.randint(2, (4, BITS)).bool()
+
+    def first(of: Batch) -> Tensor:
+        with torch.no_grad():
+            images = of.images * 2 - 1
+            return one._generate(one._stages.anonymizer, images, password[: len(images)])[0]
+
+    assert float((first(batch) - first(alone)).abs().max()) > 0.01
+    one.step(batch, 1)
+    assert torch.allclose(first(batch), first(alone), atol=1e-5)
+    before = first(batch)
+    one.step(batch, 2)
+    assert not torch.allclose(first(batch), before, atol=1e-5)  # the shared weights are trained
+    exported = one.export()
+    kept = one.modules["statistics"].state_dict()
+    mean = kept["recoverer model/2 running_mean"]
+    assert torch.equal(exported["reference.recover.model.2.mean"], mean)
+
+
 def train(folder: Path, steps: int, state: Any = None) -> tuple[list[dict[str, float]], Path]:
     crops, accelerator = toy_crops(SIDE), Accelerator(cpu=True)
     torch.manual_seed(5)
-    chosen = settings(near=0.5, quantized=True, pool=6)
+    chosen = settings(near=0.5, quantized=True, pool=6, fixed_from=1)
     one = FitTraining(chosen, accelerator, crops, ToyRecogniser())
     run = Run(steps=steps, batch=4, seed=3, checkpoint_every=2, preview_every=3, ema=0.5)
     return traced(one, "fit", crops, run, folder, state)
@@ -259,7 +284,9 @@ def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:
     whole, _ = train(tmp_path / "whole", 4)
     first, checkpoint = train(tmp_path / "parts", 2)
     state = torch.load(checkpoint, weights_only=True)
-    assert state["modules"].keys() == {"generator", "critics", "reader", "pools", "recogniser"}
+    assert state["modules"].keys() == {
+        *("generator", "critics", "reader", "pools", "recogniser", "statistics")
+    }
     second, _ = train(tmp_path / "parts", 4, state)
     assert first + second == whole
     one, other = (load_file(tmp_path / name / MODEL) for name in ("whole", "parts"))
