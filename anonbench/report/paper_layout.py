@@ -29,7 +29,7 @@ from anonbench.results.record import Result
 
 Slot = tuple[str, str, str]  # protocol, metric, judge; no judge: by whichever it was measured
 
-EXTRA = "not in the paper"
+USUAL, EXTRA = "as in the paper", "not in the paper"
 REPEATED = "Numbers that need no judge are the same in the groups of all judges."
 
 
@@ -148,11 +148,13 @@ def _slot(paper: PublishedTable, protocol: str, entry: Entry) -> Slot:
 
 def _columns(paper: PublishedTable, numbers: Sequence[_Number]) -> dict[Slot, Column]:
     """The paper's columns, then those that only measured numbers need."""
+    slots = _slots(paper)
+    own = {n.slot: n.entry for n in numbers if n.slot not in slots}
+    usual = USUAL if own else ""
     columns = {
-        slot: Column(f"{c.title} ({c.unit})" if c.unit else c.title, c.group, c.direction)
-        for slot, c in zip(_slots(paper), paper.columns, strict=True)
+        slot: Column(f"{c.title} ({c.unit})" if c.unit else c.title, c.group or usual, c.direction)
+        for slot, c in zip(slots, paper.columns, strict=True)
     }
-    own = {n.slot: n.entry for n in numbers if n.slot not in columns}
     order = {metric: place for place, metric in enumerate(paper.beside)}
     for slot in sorted(own, key=lambda slot: (order.get(slot[1], -1), slot)):
         columns[slot] = Column(_own_title(slot, own[slot]), EXTRA, own[slot].direction)
