@@ -184,9 +184,9 @@ def test_a_run_recovers_from_stored_codes_and_from_the_published_image(
     root, crops = aligned
     config = RunConfig(
         methods=("riddle", "riddle-reinvert"),
-        protocols=("recovery:images=all:bootstrap=100",),
+        protocols=("recovery:images=all:bootstrap=100", "key-sensitivity:images=all:bootstrap=100"),
         dataset="folder",
-        judges=("toy-perceptual",),
+        judges=("toy-perceptual", "toy-recogniser"),
         detector="toy-detector",
         data_root=root,
         output=tmp_path / "runs",
@@ -194,8 +194,9 @@ def test_a_run_recovers_from_stored_codes_and_from_the_published_image(
         workers=1,
         device="cpu",
     )
-    kept, image = run_jobs(plan(config), config, Progress(Console(stderr=True)))
-    assert kept.error is None and image.error is None
+    outcomes = run_jobs(plan(config), config, Progress(Console(stderr=True)))
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    kept, image, *under_wrong_keys = outcomes
     detail = kept.result.counts[""].detail
     assert detail["images recovered from a stored latent"] == 2
     assert detail["bytes of latent kept per image"] == 14 * 512 * 4
@@ -205,6 +206,8 @@ def test_a_run_recovers_from_stored_codes_and_from_the_published_image(
     assert metric(kept.result, "mae") == pytest.approx(expected, abs=1e-3)  # 8 bits
     assert metric(image.result, "mae") != pytest.approx(expected, abs=1e-3)
     assert kept.result.method.weights["riddle"].startswith("test fill ")
+    for outcome in under_wrong_keys:
+        assert metric(outcome.result, "wrong-key-mae") > metric(outcome.result, "flip-1-mae") > 0
 
 
 def metric(result: Result, name: str) -> float:
