@@ -83,7 +83,7 @@ def read_numpy_pickle(file: Path) -> Arrays:
 def read_torch_checkpoint(file: Path) -> "dict[str, Tensor]":
     """Read the tensors of a PyTorch checkpoint with `weights_only=True`.
 
-    Numbers, strings and parsed command lines beside the tensors (an epoch, a loss) are left out,
+    Numbers, strings, devices and parsed command lines beside the tensors (an epoch) are left out,
     and so is what PyTorch Lightning calls its callbacks by: the name of a class, never run.
 
     Args:
@@ -162,8 +162,15 @@ def _collect(
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             _collect(inner, kind, (*keys, str(index)), found, file)
-    elif not isinstance(value, bool | int | float | str | bytes | Namespace | None):
+    elif not _is_plain(value):
         raise BadData(f"{file} holds a {type(value).__name__} at '{'.'.join(keys)}'.")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a number, a string, a command line, or a device that a training ran on."""
+    if isinstance(value, bool | int | float | str | bytes | Namespace | None):
+        return True
+    return (type(value).__module__, type(value).__name__) == ("torch", "device")
 
 
 def convert(file: Path) -> Path:

@@ -1,6 +1,7 @@
 import os
 import pickle
 import sys
+from argparse import Namespace
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,12 @@ def test_garbage_is_a_clear_error(tmp_path: Path) -> None:
         file.write_bytes(garbage)
         with pytest.raises(BadData, match=r"x\.pkl"):
             convert.read_numpy_pickle(file)
+
+
+def test_what_a_training_ran_on_is_left_out(tmp_path: Path) -> None:
+    opts = {"device": torch.device("cuda", 0), "command": Namespace(lr=0.1)}
+    torch.save({"net": torch.ones(2), "opts": opts}, tmp_path / "net.pt")
+    assert list(convert.read_torch_checkpoint(tmp_path / "net.pt")) == ["net"]
 
 
 @pytest.mark.parametrize("zipped", [True, False])
