@@ -138,7 +138,7 @@ def open_pool(
     with kept.lock():
         missing = kept.missing(numbers)
         if missing:
-            _LOG.info("FALCO's pool: %d of %d fakes are drawn, once", len(missing), size)
+            _LOG.info("FALCO's pool: %d of %d fakes are yet to be drawn", len(missing), size)
             pace = Pace("fakes of FALCO's pool", size, size - len(missing))
             for some in _shards(missing, shard):
                 kept.write([_row(number, draw(int(number)), pace) for number in some])
