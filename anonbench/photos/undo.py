@@ -25,4 +25,5 @@ def instead(card: MethodCard) -> str:
     names = [other.name for other in others if other.family == card.family and can_undo(other)]
     if not card.needs_latent or not names:
         return ""
-    return f"Anonymize with {' or '.join(names)}, which recovers from the photo alone, as well as it can."
+    able = "which recovers from the photo alone, as well as it can"
+    return f"Anonymize with {' or '.join(names)}, {able}."
