@@ -38,6 +38,25 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Rates(Table):
+    """How learning rates change.
+
+    Attributes:
+        warmup: Steps over which they rise from 0.
+        decay: Factor on them every `decay_every` steps after the warm-up.
+        decay_every: See `decay`.
+    """
+
+    warmup: Annotated[int, Field(ge=0)] = 0
+    decay: float = 1.0
+    decay_every: Annotated[int, Field(ge=1)] = 1
+
+    def rate(self, step: int) -> float:
+        """Factor on all learning rates at a step."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        return float(rise * self.decay ** (max(0, step - self.warmup) // self.decay_every))
+
+
 class LossWeights(Table):
     """Weights of the losses that any method may have; 0 leaves one out.
 
@@ -58,8 +77,8 @@ class LossWeights(Table):
     rendered: Schedule = 0.0
 
 
-class TrainingSettings(Table):
-    """How to train.
+class TrainingSettings(Rates):
+    """How to train; how learning rates change says `Rates`.
 
     Attributes:
         priors: `official` (ArcFace and D3DFR) or `demo` (dlib and a landmark model).
@@ -76,9 +95,6 @@ class TrainingSettings(Table):
         prior_learning_rate: Of the StyleGAN2 decoder, which published methods start from
             pretrained weights.
         discriminator_learning_rate: Of the discriminator.
-        warmup: Steps over which learning rates rise from 0.
-        decay: Factor on them every `decay_every` steps after the warm-up.
-        decay_every: See `decay`.
         clip: Longest gradient of an update, 0 for any.
         r1_every: Steps between gradient penalties.
         lpips: Trunk of the perceptual loss.
@@ -106,9 +122,9 @@ class TrainingSettings(Table):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     prior_learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     discriminator_learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    warmup: int = 21_870
+    warmup: Annotated[int, Field(ge=0)] = 21_870
     decay: float = 0.95
-    decay_every: int = 2_187
+    decay_every: Annotated[int, Field(ge=1)] = 2_187
     clip: float = 0.0
     r1_every: int = 16
     lpips: Literal["alex", "vgg"] = "vgg"
@@ -124,8 +140,3 @@ class TrainingSettings(Table):
     def sizes(self) -> Sizes:
         """Of decoder, encoder and discriminator."""
         return Sizes(self.image, self.style, self.channel_base, self.channel_max)
-
-    def rate(self, step: int) -> float:
-        """Factor on all learning rates at a step."""
-        rise = min(1.0, (step + 1) / max(1, self.warmup))
-        return float(rise * self.decay ** (max(0, step - self.warmup) // self.decay_every))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from anonbench.generative.settings import Schedule, Table
+from anonbench.generative.settings import Rates, Schedule, Table
 from anonbench_fit.networks import BLOCKS, WIDTH, Scheme
 
 
@@ -39,8 +39,8 @@ class Weights(Table):
     recovered_face: Schedule = 0.0
 
 
-class Settings(Table):
-    """How to train FIT.
+class Settings(Rates):
+    """How to train FIT; how learning rates change says `Rates`.
 
     Attributes:
         scheme: Amplitude of the password.
@@ -54,9 +54,6 @@ class Settings(Table):
         critic_learning_rate: Of the critics.
         recogniser_learning_rate: Of a recogniser that is trained along.
         betas: Of Adam.
-        warmup: Steps over which learning rates rise from 0.
-        decay: Factor on them every `decay_every` steps.
-        decay_every: See `decay`.
         clip: Longest gradient of an update, 0 for any.
         quantized: Recover from anonymized images at 8 bits, as they would be published; the
             authors do not.
@@ -82,9 +79,6 @@ class Settings(Table):
     critic_learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     recogniser_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     betas: tuple[float, float] = (0.5, 0.999)
-    warmup: Annotated[int, Field(ge=0)] = 0
-    decay: float = 1.0
-    decay_every: Annotated[int, Field(ge=1)] = 1
     clip: float = 0.0
     quantized: bool = False
     window: Schedule = 0.0
@@ -99,8 +93,3 @@ class Settings(Table):
         if self.pool and self.window != 0.0:
             raise ValueError("a pool keeps whole crops: set pool = 0 beside a window")
         return self
-
-    def rate(self, step: int) -> float:
-        """Factor on all learning rates at a step."""
-        rise = min(1.0, (step + 1) / max(1, self.warmup))
-        return float(rise * self.decay ** (max(0, step - self.warmup) // self.decay_every))
