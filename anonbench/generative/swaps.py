@@ -132,6 +132,19 @@ def _features(places: Tensor, centres: Tensor) -> Tensor:
     return torch.cat([radial, torch.ones_like(places[..., :1]), places], dim=-1)
 
 
+def average(crops: Crops, places: Tensor) -> tuple[Tensor, Tensor]:
+    """The average `[3, S, S]` in `[-1, 1]` of some crops' faces, and of their landmarks `[68, 2]`.
+
+    Args:
+        crops: The training data.
+        places: Which of them, `[N]` int64.
+    """
+    points = torch.from_numpy(crops.points[places.numpy()])
+    centre = points.mean(dim=0)
+    images = signed(crops.images[places.numpy()])
+    return match(images, centre.expand_as(points), points).mean(dim=0), centre
+
+
 class Donors:
     """Faces to be put in the places of others, chosen by their landmarks.
 

@@ -65,6 +65,7 @@ class Settings(Rates):
         half: Export the generator in half precision.
         near: Share of wrong passwords in which only one or two bits are wrong.
         donors: Faces that the demo's swaps have; the password's first bits say which.
+        averaged: Of how many people each of these is the average.
         lpips: Trunk of their perceptual loss.
     """
 
@@ -85,7 +86,8 @@ class Settings(Rates):
     fixed_from: Annotated[int, Field(ge=0)] | None = None
     half: bool = False
     near: Annotated[float, Field(ge=0, le=1)] = 0.0
-    donors: Literal[2, 4, 8, 16] = 16
+    donors: Literal[1, 2, 4, 8, 16] = 16
+    averaged: Annotated[int, Field(ge=1)] = 1
     lpips: Literal["alex", "vgg"] = "alex"
 
     @model_validator(mode="after")

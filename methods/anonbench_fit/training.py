@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from anonbench.generative.adversary import adam, update
 from anonbench.generative.demo_losses import parted_l1
 from anonbench.generative.settings import at
-from anonbench.generative.swaps import face_regions, swap
+from anonbench.generative.swaps import average, face_regions, swap
 from anonbench.generative.views import published, signed
 from anonbench.nets.lpips import Lpips
 from anonbench.training import losses
@@ -293,14 +293,15 @@ class FitTraining:
     # ---------------------------------------------------------------------------- the demo's own
     @cached_property
     def _donors(self) -> tuple[Tensor, Tensor]:
-        """The faces of the swaps, of frontal crops spread over the data, and their landmarks."""
-        points = self._crops.points
-        strange = np.abs(points - np.median(points, axis=0)).mean(axis=(1, 2))
-        frontal = np.sort(
-            strange.argsort()[: max(self.settings.donors, int(_FRONTAL * len(points)))]
-        )
-        places = frontal[np.linspace(0, len(frontal) - 1, self.settings.donors).astype(int)]
-        return signed(self._crops.images[places]), torch.from_numpy(points[places])
+        """The faces of the swaps, averages of frontal crops, and their landmarks."""
+        points = torch.from_numpy(self._crops.points)
+        strange = (points - points.median(dim=0).values).abs().mean(dim=(1, 2))
+        count, each = self.settings.donors, self.settings.averaged
+        frontal = strange.argsort()[: max(count * each, int(_FRONTAL * len(points)))].sort().values
+        chosen = frontal[torch.linspace(0, len(frontal) - 1, count * each).long()]
+        averages = [average(self._crops, group) for group in torch.split(chosen, each)]
+        images, landmarks = zip(*averages, strict=True)
+        return torch.stack(images), torch.stack(landmarks)
 
     @cached_property
     def _lpips(self) -> Lpips:
