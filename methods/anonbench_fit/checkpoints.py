@@ -1,4 +1,4 @@
-"""Trained weights of FIT: the authors' own, the demo's, and those that a user trained."""
+"""Trained weights of FIT: the authors' own, and those that a user trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from anonbench_fit.bundle import Bundle, read
 from anonbench_fit.networks import Generator, Scheme
 from anonbench_fit.reference import Stages, fixed_by, reference_faces
 
-DEMO = "anonbench_fit/demo.safetensors"
+SMALL = "small"
+"""The checkpoint without weights of its own: for what small.toml trains."""
 _ARTEFACTS: dict[Scheme, str] = {"half": "fit", "one_fourth": "fit-one-fourth"}
 _PARALLEL = "module."
 
@@ -46,7 +47,7 @@ def load_model(card: MethodCard, device: str, *, by_batch: bool) -> Model:
 
     Raises:
         MissingArtefact: Weights, or LFW for the authors' reference batch, are not on this machine.
-        BadConfig: The weights are for another checkpoint.
+        BadConfig: The weights are for another checkpoint, or there are none for this one.
         BadData: A file does not fit.
     """
     bundle, scheme = _bundle(card), _scheme(card)
@@ -63,7 +64,7 @@ def unweighted_generator(card: MethodCard) -> tuple[Generator, Scheme]:
     """A generator as a card's config names it, whatever its weights, and its passwords' scheme.
 
     Raises:
-        MissingArtefact: The demo's file is not in the package.
+        BadConfig: The checkpoint has no weights of its own, and no bundle is named.
         BadData: The file that `bundle` names is none.
     """
     bundle = _bundle(card)
@@ -108,12 +109,18 @@ def _bundle(card: MethodCard) -> Bundle | None:
     """The bundle that a card's config names; None for the authors' weights.
 
     Raises:
-        BadConfig: It is for another checkpoint.
+        BadConfig: It is for another checkpoint, or one must be named.
     """
     own, checkpoint = str(card.config["bundle"]), str(card.config["checkpoint"])
-    if not own and checkpoint != "demo":
+    if not own and checkpoint != SMALL:
         return None
-    bundle = read(Path(own) if own else weights.packaged(DEMO))
+    if not own:
+        raise BadConfig(
+            f"The checkpoint '{SMALL}' of {card.title} has no weights of its own.",
+            mend=f"Train some: anonbench train fit --config small --data-root DIR --out RUN; then "
+            f"write {card.name}:checkpoint={SMALL}:bundle=RUN/model.safetensors",
+        )
+    bundle = read(Path(own))
     found = bundle.about.scheme, bundle.about.side
     wanted = _scheme(card), template(card.template).size
     if found != wanted:

@@ -128,7 +128,7 @@ class SphereRecogniser(Recogniser):
 
 
 class DlibRecogniser(Recogniser):
-    """dlib's recogniser as it is, for the demo: it needs no names.
+    """dlib's recogniser as it is, for small trainings: it needs no names.
 
     Raises:
         MissingArtefact: dlib's weights have not been fetched.

@@ -1,4 +1,4 @@
-"""How FIT is trained: the article's values, and what the demo has besides."""
+"""How FIT is trained: the article's values, and what a small training has besides."""
 
 from typing import Annotated, Literal, Self
 
@@ -22,7 +22,7 @@ class Weights(Table):
         wrong_likeness: Between wrong recoveries and originals.
         reconstruction: Between recoveries and originals (L_rec).
         swap: Of L1 and LPIPS between anonymized images, or wrong recoveries, and face swaps; this
-            and all below are the demo's.
+            and all below are of small trainings.
         recovered_face: Of the same between recovered faces and originals.
     """
 
@@ -64,7 +64,7 @@ class Settings(Rates):
             statistics take away its mean colours, which then nothing can recover.
         half: Export the generator in half precision.
         near: Share of wrong passwords in which only one or two bits are wrong.
-        donors: Faces that the demo's swaps have; the password's first bits say which.
+        donors: Faces that the swaps have; the password's first bits say which.
         averaged: Of how many people each of these is the average.
         lpips: Trunk of their perceptual loss.
     """

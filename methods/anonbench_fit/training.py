@@ -1,12 +1,13 @@
-"""Training of FIT (section 3 of Gu et al., 2020), and the teachers of its demo.
+"""Training of FIT (section 3 of Gu et al., 2020), and teachers for a small one.
 
 Each step anonymizes a batch under passwords, recovers it under the right and under wrong ones, and
 updates critics and recogniser first, then generator and password reader. Statistics of batch
 normalisation are those of each call, as with the authors. What the article leaves open is as in
 their code (main_train.py of laoreja/face-identity-transformer).
 
-The demo has face swaps for teachers, as those of G²Face and DR-DPGAN have: the first bits of what
-the generator is given say whose face it shall show, anonymizing and under a wrong password alike.
+A small training has face swaps for teachers, as the demos of G²Face and DR-DPGAN have: the first
+bits of what the generator is given say whose face it shall show, anonymizing and under a wrong
+password alike.
 """
 
 from collections.abc import Mapping
@@ -290,7 +291,7 @@ class FitTraining:
         ]
         update(optimizer, torch.stack(chosen).sum(), self._accelerator, self.settings.clip)
 
-    # ---------------------------------------------------------------------------- the demo's own
+    # ---------------------------------------------------------------------------- small trainings'
     @cached_property
     def _donors(self) -> tuple[Tensor, Tensor]:
         """The faces of the swaps, averages of frontal crops, and their landmarks."""

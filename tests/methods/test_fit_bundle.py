@@ -26,13 +26,13 @@ def build(settings: str) -> Fit:
 
 
 @pytest.fixture
-def demo_bundle(anonbench_home: Path, tmp_path: Path) -> Path:
-    """One for the demo's size, where nothing has been fetched."""
+def own_bundle(anonbench_home: Path, tmp_path: Path) -> Path:
+    """One of 128 pixels, where nothing has been fetched."""
     return write_bundle(tmp_path / "own.safetensors", side=128)
 
 
-def test_a_bundle_keeps_every_promise_and_needs_nothing_else(demo_bundle: Path) -> None:
-    spec = f"fit:checkpoint=demo:bundle={demo_bundle}"
+def test_a_bundle_keeps_every_promise_and_needs_nothing_else(own_bundle: Path) -> None:
+    spec = f"fit:checkpoint=small:bundle={own_bundle}"
     assert registry.methods.parse(spec).weights == ()
     checks = check_method(spec)
     assert failures(checks) == []
@@ -91,10 +91,15 @@ def test_numbers_that_are_not_finite_are_not_packed() -> None:
     ],
 )
 def test_a_bundle_for_another_checkpoint_is_refused(
-    demo_bundle: Path, settings: str, reason: str
+    own_bundle: Path, settings: str, reason: str
 ) -> None:
     with pytest.raises(BadConfig, match=reason):
-        build(f"{settings}:bundle={demo_bundle}")
+        build(f"{settings}:bundle={own_bundle}")
+
+
+def test_the_small_checkpoint_asks_for_weights() -> None:
+    with pytest.raises(BadConfig, match=r"no weights of its own.*anonbench train fit --config"):
+        build("checkpoint=small")
 
 
 def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
@@ -118,8 +123,8 @@ def test_a_bundle_without_all_statistics_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_the_complexity_of_a_bundle_is_its_own(demo_bundle: Path) -> None:
-    card = registry.methods.parse(f"fit:checkpoint=demo:bundle={demo_bundle}")
+def test_the_complexity_of_a_bundle_is_its_own(own_bundle: Path) -> None:
+    card = registry.methods.parse(f"fit:checkpoint=small:bundle={own_bundle}")
     (part,) = Fit.parts(card)
     own, given = (
         sum(p.numel() for p in net.parameters()) for net in (small_generator(), part.module)

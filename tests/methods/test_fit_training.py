@@ -294,7 +294,7 @@ def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "samples" / "step-00000003.png").is_file()
 
 
-@pytest.mark.parametrize("name", ["demo", "paper"])
+@pytest.mark.parametrize("name", ["small", "paper"])
 def test_the_configurations_that_come_with_it(name: str) -> None:
     config = load_config("fit", name)
     assert config.data.template == "fit-128"
