@@ -21,8 +21,9 @@ class Weights(Table):
         likeness: Of L1 between anonymized images and originals.
         wrong_likeness: Between wrong recoveries and originals.
         reconstruction: Between recoveries and originals (L_rec).
-        swap: Of L1 and LPIPS between anonymized images, or wrong recoveries, and face swaps; this
-            and all below are of small trainings.
+        swap: Of L1 and LPIPS between anonymized images and face swaps; this and all below are of
+            small trainings.
+        wrong_swap: Between wrong recoveries and face swaps.
         recovered_face: Of the same between recovered faces and originals.
     """
 
@@ -36,6 +37,7 @@ class Weights(Table):
     wrong_likeness: Schedule = 10.0
     reconstruction: Schedule = 100.0
     swap: Schedule = 0.0
+    wrong_swap: Schedule = 0.0
     recovered_face: Schedule = 0.0
 
 

@@ -50,7 +50,8 @@ class Made:
     Attributes:
         batch: The batch.
         images: Its originals.
-        given: The bits `[B, 16]` that the generator was given for each kind.
+        given: The bits `[B, 16]` that the generator was given for each kind; there are no wrong
+            recoveries where no loss looks at them.
         made: What it made of them.
         second: Under another password each, where a loss asks for it.
     """
@@ -162,27 +163,23 @@ class FitTraining:
     def _make(self, batch: Batch, step: int) -> Made:
         batch = _window(batch, int(at(self.settings.window, step)))
         images = batch.images * 2 - 1
-        count, device = len(images), images.device
-        password = _bits(count, device)
-        wrong, wrong_second = self._wrong(password), self._wrong(password)
+        password = _bits(len(images), images.device)
         anonymizer, recoverer = self._stages
         anonymized = self._generate(anonymizer, images, password)
         seen = published(anonymized) if self.settings.quantized else anonymized
-        given: dict[Kind, Tensor] = {
-            "anonymized": password,
-            "recovered": ~password,
-            "wrongly": wrong,
-        }
+        given: dict[Kind, Tensor] = {"anonymized": password, "recovered": ~password}
         made: dict[Kind, Tensor] = {
             "anonymized": anonymized,
             "recovered": self._generate(recoverer, seen, ~password),
-            "wrongly": self._generate(recoverer, seen, wrong),
         }
+        if any(self._asks(name, step) for name in _OF_WRONG):
+            given["wrongly"] = self._wrong(password)
+            made["wrongly"] = self._generate(recoverer, seen, given["wrongly"])
         others: dict[Kind, Tensor] = {}
         if self._asks("feature", step):
             others["anonymized"] = self._generate(anonymizer, images, _other(password))
         if self._asks("wrong_feature", step):
-            others["wrongly"] = self._generate(recoverer, seen, wrong_second)
+            others["wrongly"] = self._generate(recoverer, seen, self._wrong(password))
         return Made(batch, images, given, made, others)
 
     def _generate(self, net: Generator, images: Tensor, bits: Tensor) -> Tensor:
@@ -242,7 +239,9 @@ class FitTraining:
             if self._asks(name, step):
                 values[name] = (made.made[kind] - made.images).abs().mean()
         if self._asks("swap", step):
-            values["swap"] = self._swapped(made, "anonymized") + self._swapped(made, "wrongly")
+            values["swap"] = self._swapped(made, "anonymized")
+        if self._asks("wrong_swap", step):
+            values["wrong_swap"] = self._swapped(made, "wrongly")
         if self._asks("recovered_face", step):
             values["recovered_face"] = self._face_loss(made, "recovered", made.images)
         return values
@@ -357,6 +356,11 @@ class FitTraining:
         return (signed(self._crops.images[places]) / 2 + 0.5).to(self._accelerator.device)
 
 
+# Losses that look at wrong recoveries.
+_OF_WRONG = (
+    *("adversarial", "recognition", "wrong_feature", "apart", "password"),
+    *("wrong_likeness", "wrong_swap"),
+)
 _LIKENESS: dict[str, Kind] = {
     "likeness": "anonymized",
     "wrong_likeness": "wrongly",

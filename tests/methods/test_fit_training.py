@@ -196,6 +196,7 @@ def test_reconstruction_alone_learns_to_recover() -> None:
         ("likeness", {"generator"}),
         ("wrong_likeness", {"generator"}),
         ("swap", {"generator"}),
+        ("wrong_swap", {"generator"}),
         ("recovered_face", {"generator"}),
     ],
 )
