@@ -7,6 +7,7 @@ from anonbench.cli import (
     explore,
     fetch,
     grid,
+    ledger,
     new_method,
     parity,
     photos,
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-groups = (explore, fetch, data, run, grid, photos, table, new_method, test_method, parity, train)
+groups = (
+    explore, fetch, data, run, grid, photos, table, ledger, new_method, test_method, parity, train,
+)  # fmt: skip
 for group in groups:
     group.register(app)

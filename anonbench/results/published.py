@@ -7,12 +7,13 @@ them yet.
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from anonbench.errors import BadConfig
 
@@ -24,7 +25,35 @@ class _Printed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PublishedColumn(_Printed):
+class Doubt(_Printed):
+    """Why nothing measured can be compared with a printed number.
+
+    Attributes:
+        why: What is wrong with it, or what was left open, in a sentence.
+        source: Where that stands or was worked out.
+        concerns: The number, or only what stands behind its ±.
+        columns: For a row: of which of its cells; all of them where empty.
+    """
+
+    why: str
+    source: str
+    concerns: Literal["value", "std"] = "value"
+    columns: tuple[str, ...] = ()
+
+
+class _Doubtful(_Printed):
+    """What may be ill-defined in a paper.
+
+    Attributes:
+        disputed: What a paper says against itself, or what cannot be so.
+        unclear: What it leaves open, and no reading is evident.
+    """
+
+    disputed: tuple[Doubt, ...] = ()
+    unclear: tuple[Doubt, ...] = ()
+
+
+class PublishedColumn(_Doubtful):
     """A column of a table.
 
     Attributes:
@@ -49,14 +78,20 @@ class PublishedColumn(_Printed):
     white_box_for: tuple[str, ...] = ()
     note: str = ""
 
+    @property
+    def heading(self) -> str:
+        """Group and title."""
+        return f"{self.group} {self.title}".strip()
 
-class PublishedRow(_Printed):
+
+class PublishedRow(_Doubtful):
     """A row of a table: one method, or one variant of it, or it on another dataset.
 
     Attributes:
         method: Our name of the method.
         title: The paper's name of it; the authors' own method by its name, not "Ours".
         variant: Which ablation of the method.
+        settings: Settings with which our method is that row, as after its name in a command.
         dataset: Our dataset, where it is not the table's.
         cells: One `value` or `value ± std` per column, as printed.
         note: What a reader of the numbers must know.
@@ -66,13 +101,14 @@ class PublishedRow(_Printed):
     method: str
     title: str
     variant: str = ""
+    settings: str = ""
     dataset: str = ""
     cells: tuple[str, ...]
     note: str = ""
     notes: dict[str, str] = Field(default_factory=dict)
 
 
-class PublishedValue(_Printed):
+class PublishedValue(_Doubtful):
     """One number of a paper with all that belongs to it; `decimals` as printed."""
 
     table: str
@@ -83,6 +119,8 @@ class PublishedValue(_Printed):
     method: str
     method_title: str
     variant: str
+    settings: str
+    channel: str
     judge: str
     column: str
     metric: str
@@ -95,7 +133,7 @@ class PublishedValue(_Printed):
     note: str
 
 
-class PublishedTable(_Printed):
+class PublishedTable(_Doubtful):
     """A table of a paper; methods are rows here, also where the paper prints them as columns.
 
     Attributes:
@@ -106,6 +144,7 @@ class PublishedTable(_Printed):
         number: Number of the table in the paper.
         protocol: Our protocol that measures the same.
         dataset: Our dataset; empty where none is involved.
+        channel: Our publication channel, where it is known how the paper measured.
         transposed: Whether the paper prints methods as columns.
         stub: The paper's heading of its row labels.
         rows_are: What the row labels name.
@@ -122,6 +161,7 @@ class PublishedTable(_Printed):
     number: str
     protocol: str
     dataset: str = ""
+    channel: str = ""
     transposed: bool = False
     stub: str = "Method"
     rows_are: Literal["methods", "datasets"] = "methods"
@@ -129,6 +169,15 @@ class PublishedTable(_Printed):
     beside: tuple[str, ...] = ()
     columns: tuple[PublishedColumn, ...]
     rows: tuple[PublishedRow, ...]
+
+    @model_validator(mode="after")
+    def _doubts_have_cells(self) -> Self:
+        headings = {column.heading for column in self.columns}
+        for row in self.rows:
+            for doubt in (*row.disputed, *row.unclear):
+                if absent := set(doubt.columns) - headings:
+                    raise ValueError(f"{self.id}: no column '{', '.join(absent)}' to doubt")
+        return self
 
     def values(self) -> Iterator[PublishedValue]:
         """All numbers of the table, row by row.
@@ -154,8 +203,10 @@ class PublishedTable(_Printed):
             method=row.method,
             method_title=row.title,
             variant=row.variant,
+            settings=row.settings,
+            channel=self.channel,
             judge=column.judge,
-            column=f"{column.group} {column.title}".strip(),
+            column=column.heading,
             metric=column.metric,
             value=float(parts[1]),
             std=float(parts[3]) if parts[3] else None,
@@ -164,7 +215,21 @@ class PublishedTable(_Printed):
             direction=column.direction,
             white_box=row.method in column.white_box_for,
             note="; ".join(note for note in notes if note),
+            disputed=tuple(
+                _doubts(column, parts, *(part.disputed for part in (self, column, row)))
+            ),
+            unclear=tuple(_doubts(column, parts, *(part.unclear for part in (self, column, row)))),
         )
+
+
+def _doubts(
+    column: PublishedColumn, printed: re.Match[str], *known: Iterable[Doubt]
+) -> Iterator[Doubt]:
+    """The doubts of a table, a column and a row that concern one cell."""
+    for doubt in chain.from_iterable(known):
+        concerned = doubt.concerns == "value" or printed[3]
+        if concerned and column.heading in (doubt.columns or (column.heading,)):
+            yield doubt
 
 
 def published() -> list[PublishedValue]:
