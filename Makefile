@@ -6,7 +6,7 @@ RUNS := runs/demo
 # One of the demo's two judges comes through npm; where there is no npm the other one judges alone.
 JUDGES := $(if $(shell command -v npm),,--judge dlib-resnet)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/anonbench run --method identity,pixelate,g2face --protocol lfw-tar --suite demo $(JUDGES) --output $(RUNS)
@@ -21,8 +21,12 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf build dist runs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist runs site .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
