@@ -13,6 +13,7 @@ import typer
 from anonbench.cli import console
 
 if TYPE_CHECKING:
+    from anonbench.report.cells import Style
     from anonbench.report.model import Table
     from anonbench.results.record import Result
 
@@ -25,6 +26,21 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     CSV = "csv"
+
+
+class Spread(StrEnum):
+    """What stands behind a number."""
+
+    STD = "std"
+    CI = "ci"
+    NONE = "none"
+
+
+class Ties(StrEnum):
+    """Which numbers are equally good."""
+
+    PRINTED = "printed"
+    CI = "ci"
 
 
 def register(app: typer.Typer) -> None:
@@ -69,6 +85,27 @@ def table(
             min=0, max=10, help="Decimals, e.g. `--digits 4`; without: as in the paper, else 3."
         ),
     ] = None,
+    delta: Annotated[
+        bool,
+        typer.Option(
+            "--delta/--no-delta",
+            help="Behind each number its difference to the published one, e.g. `--delta`.",
+        ),
+    ] = False,
+    ties: Annotated[
+        Ties,
+        typer.Option(
+            help="Numbers that are best together: printed alike, or with overlapping confidence "
+            "intervals, e.g. `--ties ci`."
+        ),
+    ] = Ties.PRINTED,
+    spread: Annotated[
+        Spread,
+        typer.Option(
+            help="Behind each number ± its standard deviation, its confidence interval in "
+            "brackets, or nothing, e.g. `--spread ci`."
+        ),
+    ] = Spread.STD,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to a file, e.g. `--output table.tex`."),
@@ -77,13 +114,17 @@ def table(
     """Print results as a table: methods by judges, grouped by what may be compared.
 
     With --layout it has the columns of a paper's table and groups of rows: the paper's numbers,
-    then what was measured here, a group per data, judge and channel.
+    then what was measured here, a group per data, judge and channel; methods are columns where
+    the paper has them so.
+
+    LaTeX needs the packages booktabs and graphicx; what is larger than a page comes in parts.
 
     CSV is long instead: one line per metric, whatever --metric says, with every field.
 
     Example: `anonbench table runs --layout g2face-table-1 --format latex`.
     """
     from anonbench.errors import BadConfig
+    from anonbench.report.cells import Style
     from anonbench.results import store
 
     if layout and metric:
@@ -97,10 +138,11 @@ def table(
         text = _csv(grouped, layout, published)
     else:
         metrics = tuple(name for name in metric.split(",") if name)
+        style = Style(spread.value, ties.value, delta)
         if layout:
-            tables = [_paper_table(grouped, layout, published, digits)]
+            tables = [_paper_table(grouped, layout, published, digits, style)]
         else:
-            tables = _tables(grouped, metrics, published, digits)
+            tables = _tables(grouped, metrics, published, digits, style)
         text = _render(tables, format_, to_file=output is not None)
     _emit(text, output)
 
@@ -149,6 +191,7 @@ def _tables(
     metrics: Sequence[str],
     published: bool,
     digits: int | None,
+    style: Style,
 ) -> list[Table]:
     from anonbench.report.tables import build, plan_layout
 
@@ -162,20 +205,25 @@ def _tables(
                 show_published=published,
                 digits=digits,
             ),
+            style,
         )
         for protocol, results in sorted(grouped.items())
     ]
 
 
 def _paper_table(
-    grouped: dict[str, list[Result]], layout: str, published: bool, digits: int | None
+    grouped: dict[str, list[Result]],
+    layout: str,
+    published: bool,
+    digits: int | None,
+    style: Style,
 ) -> Table:
     from anonbench.report import paper_layout
     from anonbench.results import published as papers
 
     results = [result for _, group in sorted(grouped.items()) for result in group]
     paper = papers.table(layout)
-    return paper_layout.build(results, paper, show_published=published, digits=digits)
+    return paper_layout.build(results, paper, show_published=published, digits=digits, style=style)
 
 
 def _csv(grouped: dict[str, list[Result]], layout: str, published: bool) -> str:

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from anonbench import registry
 from anonbench.errors import UserError
 from anonbench.report import entries
-from anonbench.report.cells import REFERENCE
+from anonbench.report.cells import PLAIN, REFERENCE, Style
 from anonbench.report.model import ABSENT, Name, Note, Row, labels
 from anonbench.results import published as papers
 from anonbench.results.published import PublishedTable, PublishedValue
-from anonbench.results.record import Counts, Result
+from anonbench.results.record import Counts, Metric, Result
 
 RANKING = "Best in bold, second best underlined, ties at the printed precision included."
-RANKING_IN_GROUPS = RANKING.replace("included.", "included, within each group of rows.")
+OVERLAPPING = "Best in bold, second best underlined, those with overlapping intervals included."
+WITHIN_GROUPS = "included, within each group of {}."
+DELTA = "Δ is the number measured here minus the published one of the same method and metric."
 REFERENCE_APART = "The unprotected original is the reference and is not ranked."
 
 
@@ -23,6 +25,7 @@ def caption(
     results: Sequence[Result],
     metrics: Sequence[str],
     titles: Mapping[str, str],
+    style: Style = PLAIN,
     *,
     has_reference: bool,
 ) -> str:
@@ -33,21 +36,23 @@ def caption(
     parts = [
         f"{_list(titles.values())} on {_list(datasets)}.",
         f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
-        *_spreads(results, metrics),
+        *_spreads(results, metrics, style),
         *_common_counts(results),
-        RANKING,
+        _ranking(style),
+        *([DELTA] if style.delta else []),
     ]
     if has_reference:
         parts.append(REFERENCE_APART)
     return " ".join(parts)
 
 
-def paper_caption(paper: PublishedTable, results: Sequence[Result]) -> str:
+def paper_caption(paper: PublishedTable, results: Sequence[Result], style: Style = PLAIN) -> str:
     """Which table of a paper it follows, and under which conditions numbers were measured here.
 
     Args:
         paper: The published table.
         results: Results of which numbers are shown.
+        style: How numbers are printed and ranked.
     """
     data = _list(_distinct(entries.data(result).title for result in results)) or "nothing"
     parts = [
@@ -62,10 +67,12 @@ def paper_caption(paper: PublishedTable, results: Sequence[Result]) -> str:
         shared = dict(_shared([entries.protocol(result) for result in group]))
         lead = shared.pop("protocol", name)
         parts.append(f"{lead}: {', '.join(f'{k} {v}' for k, v in shared.items())}.")
-    parts += _spreads(results, [column.metric for column in paper.columns])
+    parts += _spreads(results, [*(c.metric for c in paper.columns), *paper.beside], style)
+    parts += [DELTA] if style.delta else []
     if paper.rows_are == "datasets":
         return " ".join(parts)
-    parts.append(RANKING_IN_GROUPS)
+    groups = WITHIN_GROUPS.format("columns" if paper.transposed else "rows")
+    parts.append(_ranking(style).replace("included.", groups))
     if any(result.method.name == REFERENCE for result in results):
         parts.append(REFERENCE_APART)
     return " ".join(parts)
@@ -120,19 +127,40 @@ def dataset_title(name: str) -> str:
         return name
 
 
-def _spreads(results: Sequence[Result], metrics: Sequence[str]) -> list[str]:
-    """What ± is, and of which metrics where it is not the same of all."""
+def _ranking(style: Style) -> str:
+    return OVERLAPPING if style.ties == "ci" else RANKING
+
+
+def _spreads(results: Sequence[Result], metrics: Sequence[str], style: Style) -> list[str]:
+    """What ± and brackets are, and of which metrics where they are not the same of all."""
+    kinds = {
+        "std": style.spread == "std",
+        "ci": style.spread == "ci",
+        "ties": style.ties == "ci" and style.spread != "ci",
+    }
     spreads: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for result in results:
         titles = {spec.name: spec.title for spec in entries.specs(result.protocol.name)}
         for metric in result.metrics:
-            if metric.name in metrics and metric.value is not None and metric.std is not None:
-                spreads[metric.std_of][titles.get(metric.name, metric.name)] = None
+            if metric.name in metrics and metric.value is not None:
+                for kind, wanted in kinds.items():
+                    if wanted and (spread := _spread_of(metric, kind)):
+                        spreads[spread][titles.get(metric.name, metric.name)] = None
     return [
-        f"± is the standard deviation over {spread}"
-        + (f" ({'; '.join(concerned)})." if len(spreads) > 1 else ".")
+        f"{spread} ({'; '.join(concerned)})." if len(spreads) > 1 else f"{spread}."
         for spread, concerned in spreads.items()
     ]
+
+
+def _spread_of(metric: Metric, kind: str) -> str:
+    """What is printed behind a number or makes ties, empty where there is none."""
+    if kind == "std":
+        return f"± is the standard deviation over {metric.std_of}" if metric.std is not None else ""
+    if not metric.intervals:
+        return ""
+    interval = metric.intervals[0]
+    lead = "Brackets hold the" if kind == "ci" else "Intervals for ties: the"
+    return f"{lead} {100 * interval.level:g} % confidence interval by {interval.method}"
 
 
 def _caveats(values: Sequence[PublishedValue]) -> Iterator[str]:

@@ -37,6 +37,8 @@ class Entry:
         white_box: Whether the method was optimised against the judge.
         ranked: Whether the number takes part in the ranking of its column.
         published: Whether a paper printed it, rather than this suite having measured it.
+        interval: Ends of its confidence interval, the first that its protocol reports.
+        against: The published value to which its difference is shown.
     """
 
     method: str
@@ -53,6 +55,8 @@ class Entry:
     white_box: bool = False
     ranked: bool = True
     published: bool = False
+    interval: tuple[float, float] | None = None
+    against: float | None = None
 
 
 # -------------------------------------------------------------------------------------- measured
@@ -90,7 +94,12 @@ def _measured(result: Result, metric: Metric, judge: JudgeRef | None) -> Entry:
         notes=tuple(notes),
         white_box=metric.white_box,
         ranked=result.status == "complete",
+        interval=None if filled else _interval(metric),
     )
+
+
+def _interval(metric: Metric) -> tuple[float, float] | None:
+    return next(((i.low, i.high) for i in metric.intervals), None)
 
 
 def _is_filled(result: Result, judge: JudgeRef | None) -> bool:

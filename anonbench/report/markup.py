@@ -20,6 +20,7 @@ tr.reference > * { border-bottom: 1px solid; }
 th[scope=rowgroup] { border-top: 1px solid; text-align: start; font-style: italic; }
 th[scope=colgroup] { border-bottom: 1px solid; }
 small { display: block; max-width: 70rem; }
+.delta { font-size: .8em; opacity: .8; }
 """
 
 
@@ -47,7 +48,7 @@ def _markdown_rows(group: str, rows: Sequence[Row]) -> Iterator[str]:
     if group:
         yield _pipes([f"*{_plain(group)}*", *("" for _ in rows[0].cells)])
     for row in rows:
-        yield _pipes([_plain(row.label), *map(_markdown_cell, row.cells)])
+        yield _pipes([_plain(row.heading), *map(_markdown_cell, row.cells)])
 
 
 def _pipes(cells: Iterable[str]) -> str:
@@ -65,7 +66,8 @@ def _plain(text: str) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    return _MARKDOWN_STYLES[cell.rank].format(_plain(cell.text)) + _marks(cell.marks)
+    delta = f" ({_plain(cell.delta)})" if cell.delta else ""
+    return _MARKDOWN_STYLES[cell.rank].format(_plain(cell.text)) + delta + _marks(cell.marks)
 
 
 # ------------------------------------------------------------------------------------------ HTML
@@ -113,12 +115,16 @@ def _section(table: Table) -> Iterator[str]:
 
 
 def _html_row(row: Row) -> str:
-    cells = (
-        f"<td>{_HTML_STYLES[cell.rank].format(escape(cell.text))}{_marks(cell.marks)}</td>"
-        for cell in row.cells
-    )
     kind = ' class="reference"' if row.reference and not row.group else ""
-    return f'<tr{kind}><th scope="row">{escape(row.label)}</th>{"".join(cells)}</tr>'
+    cells = "".join(map(_html_cell, row.cells))
+    return f'<tr{kind}><th scope="row">{escape(row.heading)}</th>{cells}</tr>'
+
+
+def _html_cell(cell: Cell) -> str:
+    delta = f" <span class=delta>{escape(cell.delta)}</span>" if cell.delta else ""
+    return (
+        f"<td>{_HTML_STYLES[cell.rank].format(escape(cell.text))}{delta}{_marks(cell.marks)}</td>"
+    )
 
 
 def _superscript(note: Note) -> str:

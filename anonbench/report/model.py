@@ -1,8 +1,10 @@
 """A table as every renderer sees it: text in place, marks, ranks and notes decided."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from string import ascii_lowercase
 from typing import Literal
@@ -15,20 +17,28 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """What is printed: `rank` 1 is the best of its column, 2 the second, 0 neither."""
+    """What is printed: `rank` 1 is the best of its column, 2 the second, 0 neither.
+
+    `delta` stands behind the text, outside what is bold: the difference to a published value.
+    """
 
     text: str = ABSENT
     rank: int = 0
     marks: tuple[str, ...] = ()
+    delta: str = ""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers that may be compared; `group` says under which conditions."""
+    """A column of numbers that may be compared; `group` says under which conditions.
+
+    Of a transposed table: a method; it has no direction, and `reference` as a row has.
+    """
 
     title: str
     group: str
     direction: Direction
+    reference: bool = False
 
     @property
     def heading(self) -> str:
@@ -38,12 +48,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A method; a `reference` is not ranked; `group` is the heading of the rows it belongs to."""
+    """A method; a `reference` is not ranked; `group` is the heading of the rows it belongs to.
+
+    Of a transposed table: a metric, with its direction.
+    """
 
     label: str
     reference: bool
     cells: tuple[Cell, ...]
     group: str = ""
+    direction: Direction = "none"
+
+    @property
+    def heading(self) -> str:
+        """The label with its arrow."""
+        return f"{self.label} {ARROWS[self.direction]}".strip()
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `name` identifies it in references and file names, `stub` heads its row labels."""
+    """A table: `name` identifies it in references and file names, `stub` heads its row labels.
+
+    `across` would head them if rows were columns.
+    """
 
     name: str
     caption: str
@@ -64,6 +86,21 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
     stub: str = "Method"
+    across: str = "Metric"
+
+    def transposed(self) -> Table:
+        """Rows as columns and columns as rows; twice gives the table itself."""
+        cells = tuple(zip(*(row.cells for row in self.rows), strict=True))
+        return replace(
+            self,
+            columns=tuple(Column(r.label, r.group, r.direction, r.reference) for r in self.rows),
+            rows=tuple(
+                Row(column.title, column.reference, found, column.group, column.direction)
+                for column, found in zip(self.columns, cells, strict=True)
+            ),
+            stub=self.across,
+            across=self.stub,
+        )
 
     def spans(self) -> list[tuple[str, int]]:
         """Heading and width of each column group; empty where one group needs no heading."""
@@ -134,3 +171,27 @@ def ranks(printed: Sequence[float | None], direction: Direction) -> list[int]:
         return [0] * len(printed)
     order = {value: place for place, value in enumerate(distinct[:2], start=1)}
     return [0 if value is None else order.get(value, 0) for value in printed]
+
+
+def overlapping(
+    intervals: Sequence[tuple[float, float, float] | None], direction: Direction
+) -> list[int]:
+    """Rank 1 for the best and all whose intervals overlap its own, 2 likewise for the next best.
+
+    Args:
+        intervals: Value, low and high ends of each interval; None for what is not ranked.
+        direction: Which way is better; `none` ranks nothing.
+    """
+    places = [0] * len(intervals)
+    rivals = {at: interval for at, interval in enumerate(intervals) if interval is not None}
+    if direction == "none" or len(rivals) < 2:
+        return places
+    best_of = max if direction == "higher" else min
+    for rank in (1, 2):
+        if rivals:
+            _, low, high = best_of(rivals.values(), key=lambda interval: interval[0])
+            tied = [at for at, (_, start, end) in rivals.items() if start <= high and low <= end]
+            for at in tied:
+                places[at] = rank
+                del rivals[at]
+    return places

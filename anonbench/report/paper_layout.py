@@ -9,6 +9,8 @@ same judge, through the same channel and under equal other conditions, and its h
 no measured number stands under data or a judge of the paper that are not its own. A number that
 needs no judge stands in the group of every judge. Where the paper's columns are its judges, other
 judges have columns of their own. So have metrics that the paper lacks and its data file asks for.
+
+What a paper prints with its methods as columns is built with them as rows and then transposed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from itertools import product
 from anonbench import registry
 from anonbench.report import entries
 from anonbench.report.caption import dataset_title, footnotes, paper_caption
-from anonbench.report.cells import REFERENCE, cell, places
+from anonbench.report.cells import PLAIN, REFERENCE, Style, cell, places
+from anonbench.report.delta import Comparisons
 from anonbench.report.entries import Entry, Facts
 from anonbench.report.model import Cell, Column, Name, Note, Notes, Row, Table, labels
 from anonbench.report.tables import DECIMALS, newest
@@ -88,6 +91,7 @@ def build(
     *,
     show_published: bool = True,
     digits: int | None = None,
+    style: Style = PLAIN,
 ) -> Table:
     """Results in the layout of a published table.
 
@@ -96,9 +100,11 @@ def build(
         paper: The published table.
         show_published: Whether the paper's numbers are shown.
         digits: Decimals; by default as many as the paper has.
+        style: How numbers are printed and ranked.
     """
     newer, superseded = newest(r for r in results if r.protocol.name in _protocols(paper))
-    found = [(result, list(_numbers(result, paper))) for result in newer]
+    compared = Comparisons(paper.values() if style.delta else ())
+    found = [(result, list(_numbers(result, paper, compared))) for result in newer]
     shown = sorted((r for r, numbers in found if numbers), key=lambda r: r.method.name)
     numbers = [number for _, of_result in found for number in of_result]
     sets = _sets(numbers)
@@ -109,7 +115,7 @@ def build(
     ]
     columns = _columns(paper, numbers)
     notes = Notes()
-    rows = list(_rows(groups, columns, paper, digits, notes))
+    rows = list(_rows(groups, columns, paper, digits, notes, style))
     repeats = sum(map(len, sets)) > len(numbers)
     about = [
         *(f"{group.heading}: {group.nothing()}." for group in measured if group.nothing()),
@@ -117,9 +123,9 @@ def build(
         *([REPEATED] if repeats else []),
     ]
     values = tuple(paper.values()) if show_published else ()
-    return Table(
+    table = Table(
         name=paper.id,
-        caption=paper_caption(paper, shown),
+        caption=paper_caption(paper, shown, style),
         columns=tuple(columns.values()),
         rows=tuple(rows),
         notes=(
@@ -129,6 +135,7 @@ def build(
         ),
         stub=paper.stub,
     )
+    return table.transposed() if paper.transposed else table
 
 
 # --------------------------------------------------------------------------------------- columns
@@ -177,7 +184,7 @@ def _decimals(paper: PublishedTable, slot: Slot) -> int:
 
 
 # -------------------------------------------------------------------------------------- measured
-def _numbers(result: Result, paper: PublishedTable) -> Iterator[_Number]:
+def _numbers(result: Result, paper: PublishedTable, compared: Comparisons) -> Iterator[_Number]:
     """The numbers of a result for which the table has a column."""
     protocol = result.protocol.name
     metrics = [metric for name, metric, _ in _slots(paper) if name == protocol]
@@ -189,7 +196,7 @@ def _numbers(result: Result, paper: PublishedTable) -> Iterator[_Number]:
         row, about = pair if paper.rows_are == "methods" else pair[::-1]
         slot = _slot(paper, protocol, entry)
         yield _Number(
-            entry=replace(entry, row=row),
+            entry=compared.compare(replace(entry, row=row), result),
             slot=slot,
             key=entry.method if paper.rows_are == "methods" else result.dataset.name,
             dataset=result.dataset.name,
@@ -345,17 +352,18 @@ def _rows(
     paper: PublishedTable,
     digits: int | None,
     notes: Notes,
+    style: Style,
 ) -> Iterator[Row]:
     decimals = {slot: _decimals(paper, slot) if digits is None else digits for slot in columns}
     for group in groups:
         ranked = {
-            slot: places(group.column(slot), decimals[slot], column.direction)
+            slot: places(group.column(slot), decimals[slot], column.direction, style.ties)
             for slot, column in columns.items()
             if paper.rows_are == "methods"
         }
         for row, found in group.rows.items():
             cells = (
-                cell(found[slot], decimals[slot], ranked.get(slot, {}).get(row, 0), notes)
+                cell(found[slot], decimals[slot], ranked.get(slot, {}).get(row, 0), notes, style)
                 if slot in found
                 else _empty(slot, columns[slot], found, notes)
                 for slot in columns

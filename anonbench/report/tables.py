@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from anonbench.errors import BadConfig
 from anonbench.report import entries
 from anonbench.report.caption import caption, footnotes
-from anonbench.report.cells import REFERENCE, cell, places
+from anonbench.report.cells import PLAIN, REFERENCE, Style, cell, places
+from anonbench.report.delta import Comparisons
 from anonbench.report.entries import Entry
 from anonbench.report.model import Column, Direction, Name, Notes, Row, Table, labels
 from anonbench.results import published as papers
@@ -81,10 +82,15 @@ def plan_layout(
     return Layout(protocol, tuple(chosen), kept, show_published, digits)
 
 
-def build(results: Sequence[Result], layout: Layout) -> Table:
+def build(results: Sequence[Result], layout: Layout, style: Style = PLAIN) -> Table:
     """The table of results of one protocol in a layout."""
     shown, superseded = newest(results)
-    cells = _first_per_cell(e for r in shown for e in entries.measured(r, layout.metrics))
+    comparisons = Comparisons(layout.values if style.delta else ())
+    cells = _first_per_cell(
+        comparisons.compare(entry, result)
+        for result in shown
+        for entry in entries.measured(result, layout.metrics)
+    )
     if layout.show_published:
         cells += entries.published(layout.values, list(cells))
     shown.sort(key=lambda result: (result.method.name, result.setup.seed))
@@ -92,11 +98,11 @@ def build(results: Sequence[Result], layout: Layout) -> Table:
     row_labels = labels(entry.row for entry in cells)
     columns = _columns(cells, layout, titles)
     notes = Notes()
-    rows = _rows(cells, layout, columns, row_labels, notes)
+    rows = _rows(cells, layout, columns, row_labels, notes, style)
     return Table(
         name=layout.protocol,
         caption=caption(
-            shown, layout.metrics, titles, has_reference=any(r.reference for r in rows)
+            shown, layout.metrics, titles, style, has_reference=any(r.reference for r in rows)
         ),
         columns=tuple(columns.values()),
         rows=tuple(rows),
@@ -188,6 +194,7 @@ def _rows(
     columns: Mapping[_Key, Column],
     row_labels: Mapping[Name, str],
     notes: Notes,
+    style: Style,
 ) -> list[Row]:
     methods = list(dict.fromkeys(value.method for value in layout.values))
     method_of = {entry.row: entry.method for entry in cells}
@@ -203,6 +210,7 @@ def _rows(
             [entry for entry in cells if _key(entry) == key],
             layout.decimals(key[-1]),
             column.direction,
+            style.ties,
         )
         for key, column in columns.items()
     }
@@ -212,7 +220,11 @@ def _rows(
             reference=method_of[row] == REFERENCE,
             cells=tuple(
                 cell(
-                    placed.get((row, key)), layout.decimals(key[-1]), ranked[key].get(row, 0), notes
+                    placed.get((row, key)),
+                    layout.decimals(key[-1]),
+                    ranked[key].get(row, 0),
+                    notes,
+                    style,
                 )
                 for key in columns
             ),

@@ -41,15 +41,16 @@ def _grid(table: Table, styled: bool) -> Grid:
     titled = bool(table.spans())
     grid = Grid(box=box.HORIZONTALS)
     grid.add_column(table.stub, vertical="bottom")
-    for column in table.columns:
+    for at, column in enumerate(table.columns):
         heading = f"{column.group}\n{column.heading}" if titled else column.heading
-        grid.add_column(Text(heading), justify="center", vertical="bottom", max_width=_WIDTH)
+        width = max([_WIDTH, *(len(_cell(row.cells[at], styled)) for row in table.rows)])
+        grid.add_column(Text(heading), justify="center", vertical="bottom", max_width=width)
     for group, rows in table.row_groups():
         if group:
             grid.add_section()
             grid.add_row(Text(group, style="italic" if styled else ""))
         for row in rows:
-            label = Text(f"  {row.label}" if group else row.label)
+            label = Text(f"  {row.heading}" if group else row.heading)
             cells = (_cell(c, styled) for c in row.cells)
             grid.add_row(label, *cells, end_section=row.reference and not group)
     return grid
@@ -58,4 +59,5 @@ def _grid(table: Table, styled: bool) -> Grid:
 def _cell(cell: Cell, styled: bool) -> Text:
     sign = "" if styled else _SIGNS[cell.rank]
     printed = Text().append(f"{sign}{cell.text}{sign}", style=_STYLES[cell.rank])
+    printed.append(f" {cell.delta}" if cell.delta else "")
     return printed.append(f" {','.join(cell.marks)}" if cell.marks else "")

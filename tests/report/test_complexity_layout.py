@@ -32,12 +32,17 @@ def measured(method: str, side: int = 256, *, latent: bool = False, **environmen
     return result.model_copy(update={"environment": machine})
 
 
+def by_method(results: list[Result], **options: Any) -> Table:
+    """The table with methods as rows: the paper prints them as columns."""
+    return paper_layout.build(results, PAPER, **options).transposed()
+
+
 def groups(printed: Table) -> dict[str, list[str]]:
     return {group: [row.label for row in rows] for group, rows in printed.row_groups()}
 
 
 def test_what_needs_no_images_was_measured_on_a_machine() -> None:
-    printed = paper_layout.build([measured("fit"), measured("riddle")], PAPER)
+    printed = by_method([measured("fit"), measured("riddle")])
     assert list(groups(printed))[1:] == ["Measured on Abacus, 2 threads"]
     assert "Measured here: Abacus, 2 threads." in printed.caption
     for beside_the_point in ("channel", "dlib", "images.", "presentation"):
@@ -51,7 +56,7 @@ def test_no_two_machines_share_a_group_or_a_column() -> None:
         measured("riddle"),
         measured("riddle", device="cuda:0", gpu="Galton board"),
     ]
-    assert groups(paper_layout.build(results, PAPER, show_published=False)) == {
+    assert groups(by_method(results, show_published=False)) == {
         "Measured on Abacus, 1 thread": ["FIT"],
         "Measured on Abacus, 2 threads": ["FIT", "RiDDLE"],
         "Measured on Galton board": ["RiDDLE"],
@@ -61,7 +66,7 @@ def test_no_two_machines_share_a_group_or_a_column() -> None:
 
 
 def test_both_conventions_and_both_times_stand_beside_the_papers_columns() -> None:
-    printed = paper_layout.build([measured("falco")], PAPER)
+    printed = by_method([measured("falco")])
     assert [(column.group, column.heading) for column in printed.columns] == [
         ("as in the paper", "FLOPs (G) ↓"),
         ("as in the paper", "Params. (M) ↓"),
@@ -73,11 +78,11 @@ def test_both_conventions_and_both_times_stand_beside_the_papers_columns() -> No
     ]
     assert [cell.text for cell in printed.rows[-1].cells] == [f"{n}.000" for n in range(7)]
     assert [cell.text for cell in printed.rows[0].cells[3:]] == ["–"] * 4
-    assert {column.group for column in paper_layout.build([], PAPER).columns} == {""}
+    assert {column.group for column in by_method([]).columns} == {""}
 
 
 def test_every_figure_of_the_papers_flops_is_explained() -> None:
-    printed = paper_layout.build([], PAPER)
+    printed = by_method([])
     notes = {note.mark: note.text for note in printed.notes}
     for row, told in zip(printed.rows, PAPER.rows, strict=True):
         (mark,) = row.cells[0].marks
@@ -93,5 +98,5 @@ def test_a_method_of_another_size_is_told() -> None:
 
 
 def test_what_a_recipient_needs_changes_nothing_about_networks() -> None:
-    printed = paper_layout.build([measured("riddle", latent=True)], PAPER)
+    printed = by_method([measured("riddle", latent=True)])
     assert [cell.marks for cell in printed.rows[-1].cells] == [()] * 7
