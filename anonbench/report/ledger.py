@@ -142,7 +142,8 @@ def _delta(line: Line) -> str:
 def _what(line: Line) -> Iterator[str]:
     if line.ours:
         ours = line.ours
-        yield f"result {ours.result[:8]}, channel {ours.channel}, seed {ours.seed}"
+        channel = f", channel {ours.channel}" if ours.channel else ""
+        yield f"result {ours.result[:8]}{channel}, seed {ours.seed}"
     elif line.status == "needs":
         yield ", ".join(need.name for need in line.needs)
     yield from _elsewhere(line.others)

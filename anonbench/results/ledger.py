@@ -57,7 +57,7 @@ class Ours:
         value: In the unit of the paper.
         judge: Which judge measured.
         dataset: On which data.
-        channel: Through which publication channel.
+        channel: Through which publication channel; empty where there are no images.
         seed: The run's.
         differs: In what it differs from what the paper's number is; empty: comparable.
         other_data: Whether the data are among that.
@@ -328,7 +328,7 @@ def _ours(value: PublishedValue, wanted: _Wanted, result: Result, metric: Metric
         value=metric.value,
         judge=metric.judge,
         dataset=result.dataset.name,
-        channel=result.setup.channel,
+        channel=result.setup.channel if result.dataset.files else "",
         seed=result.setup.seed,
         differs=differs,
         other_data=bool(data),

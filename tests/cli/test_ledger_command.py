@@ -6,13 +6,17 @@ import shlex
 from pathlib import Path
 
 import pytest
+from result_factory import make_method, make_metric, make_result
 from typer.testing import CliRunner
 
+from anonbench import registry
 from anonbench.cli.app import app
 from anonbench.errors import UserError
 from anonbench.report.ledger import COMMAND
+from anonbench.results import store
 from anonbench.results.ledger import BareMachine, ledger
 from anonbench.results.published import published
+from anonbench.results.record import DatasetRef, PluginRef, Result
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,3 +81,34 @@ def refusal(command: str) -> str:
     with pytest.raises(UserError) as caught:
         CliRunner().invoke(app, [*arguments, "--offline"], catch_exceptions=False)
     return str(caught.value)
+
+
+def test_a_measurement_stands_beside_the_papers_number(anonbench_home, tmp_path) -> None:
+    path = store.save(complexity_of_ciagan(), {}, tmp_path)
+    whole = json.loads(run(str(tmp_path), "--json", "--fresh"))
+    (cell,) = (cell for cell in whole["cells"] if cell["status"] == "measured")
+    assert (cell["method"], cell["metric"], cell["value"]) == ("ciagan", "parameters", 11.801)
+    assert cell["ours"]["delta"] == pytest.approx(0.000123)
+    assert cell["ours"]["result"][:8] in path.stem
+    doubtful = next(x for x in whole["cells"] if x["method"] == "ciagan" and x["metric"] == "flops")
+    assert (doubtful["status"], doubtful["ours"]["value"]) == ("ill-defined", 3.28)
+    printed = run(str(tmp_path), "--status", "measured")
+    assert "+0.000" in printed and "channel" not in printed
+
+
+def complexity_of_ciagan() -> Result:
+    """What `anonbench run --method ciagan --protocol complexity --suite paper` writes."""
+    protocol = registry.protocols.parse("complexity", "paper")
+    method = registry.methods.parse("ciagan", "paper")
+    metrics = tuple(
+        make_metric(value, "", name=name, unit=unit, std=None, std_of="")
+        for name, value, unit in (("parameters", 11.801123, "M"), ("flops", 3.28, "G"))
+    )
+    return make_result(
+        make_method("ciagan", "CIAGAN", version=method.version, config=method.config),
+        metrics,
+        suite="paper",
+        protocol=PluginRef(name=protocol.name, version=protocol.version, config=protocol.config),
+        dataset=DatasetRef(name="none", version=1, title="No images", manifest="a" * 64, files=0),
+        judges=(),
+    )

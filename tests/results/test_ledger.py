@@ -46,7 +46,7 @@ def test_a_result_that_differs_in_nothing_is_a_measurement_with_its_distance() -
     found = line([reproduction()])
     assert found.status == "measured"
     assert found.ours and found.ours.result == reproduction().id
-    assert found.ours.value == 0.991
+    assert (found.ours.value, found.ours.channel, found.ours.seed) == (0.991, "png", 0)
     assert found.ours.delta == pytest.approx(0.991 - 0.986)
 
 
