@@ -26,6 +26,7 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     CSV = "csv"
+    SHEET = "csv-table"
 
 
 class Spread(StrEnum):
@@ -119,7 +120,8 @@ def table(
 
     LaTeX needs the packages booktabs and graphicx; what is larger than a page comes in parts.
 
-    CSV is long instead: one line per metric, whatever --metric says, with every field.
+    Of the two kinds of CSV, csv-table is the table as printed; csv is long: one line per metric,
+    whatever --metric says, with every field.
 
     Example: `anonbench table runs --layout g2face-table-1 --format latex`.
     """
@@ -239,10 +241,12 @@ def _csv(grouped: dict[str, list[Result]], layout: str, published: bool) -> str:
 
 
 def _render(tables: Sequence[Table], format_: Format, *, to_file: bool) -> str:
-    from anonbench.report import latex, markup, terminal
+    from anonbench.report import latex, markup, sheet, terminal
 
     if format_ is Format.HTML:
         return markup.html(tables)
+    if format_ is Format.SHEET:
+        return sheet.sheet(tables)
     if format_ is Format.LATEX:
         return "\n".join(map(latex.latex, tables))
     if format_ is Format.MARKDOWN:

@@ -43,6 +43,7 @@ def _keep_argv(monkeypatch: pytest.MonkeyPatch) -> None:
         ("markdown", "| Original | 0.956 ± 0.010 |"),
         ("html", '<th scope="row">Original</th><td>0.956 ± 0.010</td>'),
         ("csv", ",0.956,"),
+        ("csv-table", ",Original,0.956 ± 0.010,"),
     ],
 )
 def test_every_format_goes_to_stdout_or_to_a_file(

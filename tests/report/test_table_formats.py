@@ -11,6 +11,7 @@ from anonbench.report.latex import escape, latex
 from anonbench.report.long import csv_text
 from anonbench.report.markup import html, markdown
 from anonbench.report.model import Cell, Column, Note, Row, Table
+from anonbench.report.sheet import sheet
 from anonbench.report.tables import build, plan_layout
 from anonbench.report.terminal import text
 from anonbench.results.published import published
@@ -166,6 +167,19 @@ def test_text_for_a_terminal_shows_ranks_by_style() -> None:
     styled = text(SMALL, width=100, styled=True)
     assert "\x1b[1m0.010 ± 0.003\x1b[0m" in styled
     assert "\x1b[4m0.9\x1b[0m" in styled
+
+
+def test_csv_as_printed_has_every_cell_in_its_place() -> None:
+    lines = list(csv.reader(StringIO(sheet([SMALL, SMALL]))))
+    assert lines[:6] == [
+        ["TAR on a_b&c%."],
+        ["", "Method", "measured on ORL: FaceNet (VGGFace2) ↓", "published: G²Face: ArcFace ↑"],
+        ["", "Original", "0.986 ± 0.010", "–"],
+        ["", "a_b&c%", "0.010 ± 0.003 (best)", "0.9 (second) †,a"],
+        ["", "<G²Face>", "n/a b", "0.95 ± 0.01 (best)"],
+        ["a partial"],
+    ]
+    assert lines[8:11] == [["100 % PNG"], [], lines[0]]
 
 
 def test_csv_has_every_metric_with_its_conditions_and_no_number_of_a_failed_run() -> None:
