@@ -11,6 +11,7 @@ from anonbench.cli import (
     new_method,
     parity,
     photos,
+    plot,
     run,
     table,
     test_method,
@@ -26,7 +27,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 groups = (
-    explore, fetch, data, run, grid, photos, table, ledger, new_method, test_method, parity, train,
+    explore, fetch, data, run, grid, photos, table, plot, ledger, new_method, test_method, parity,
+    train,
 )  # fmt: skip
 for group in groups:
     group.register(app)

@@ -129,6 +129,7 @@ def _check_extras() -> Iterator[Finding]:
         "torch": ("torch", "torchvision", "safetensors", "scipy", "sklearn"),
         "faces": ("dlib", "facenet_pytorch", "onnxruntime"),
         "photos": ("cryptography",),
+        "plot": ("matplotlib",),
         "ray": ("ray",),
     }
     for extra, modules in extras.items():
