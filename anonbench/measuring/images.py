@@ -12,7 +12,8 @@ from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
 from anonbench.interfaces import Dataset
 from anonbench.measuring import Settings, metric
-from anonbench.metrics.bootstrap import mean_replicates, percentile_interval
+from anonbench.measuring.resampling import resampled_interval
+from anonbench.metrics.bootstrap import mean_replicates
 from anonbench.results.record import Counts, Interval, Metric
 from anonbench.values import Scores
 
@@ -154,9 +155,8 @@ def mean_interval(
         identity: `[N]` integer code from 0 of whom it was measured.
     """
     means = mean_replicates(values, identity, options.bootstrap, options.bootstrap_seed)
-    low, high = percentile_interval(means)
     method = (
         f"percentile bootstrap over identities, {options.bootstrap} replicates, "
         f"seed {options.bootstrap_seed}"
     )
-    return Interval(low=low, high=high, method=method)
+    return resampled_interval(means, np.unique(identity), options.bootstrap_seed, method)

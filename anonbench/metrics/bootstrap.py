@@ -105,6 +105,33 @@ def fixed_threshold_replicates(genuine: ScoredPairs, threshold: float, drawn: In
     return tar
 
 
+def auc_replicates(pairs: ScoredPairs, drawn: Ints, block: int = 20) -> Floats:
+    """Area under the ROC `[R]` of each replicate, all folds together; ties count by half.
+
+    Args:
+        pairs: N scored pairs, some of either kind.
+        drawn: `[R, I]` from `multiplicities`.
+        block: Replicates computed at a time.
+    """
+    genuine, impostor = pairs[pairs.same], pairs[~pairs.same]
+    order = np.argsort(impostor.distance, kind="stable")
+    impostor_distance = impostor.distance[order]
+    nearer, not_beyond = (
+        np.searchsorted(impostor_distance, genuine.distance, side=side)
+        for side in ("left", "right")
+    )
+    areas = []
+    for part in _blocks(drawn, block):
+        weights = pair_weights(impostor, part)[:, order]
+        below = np.concatenate([np.zeros((len(part), 1)), weights.cumsum(axis=1)], axis=1)
+        total = below[:, -1:]
+        beyond = total - (below[:, nearer] + below[:, not_beyond]) / 2
+        own = pair_weights(genuine, part)
+        with np.errstate(invalid="ignore"):
+            areas.append((own * beyond).sum(axis=1) / (own.sum(axis=1) * total[:, 0]))
+    return np.concatenate(areas)
+
+
 def mean_replicates(
     values: Floats, identity: Ints, replicates: int, seed: int, block: int = 20
 ) -> Floats:

@@ -29,6 +29,18 @@ class Interval(_Record):
     method: str = Field(description="How it was computed, e.g. 'bootstrap over identities, 1000'")
 
 
+class Resampled(Interval):
+    """An interval with the replicates behind it, which a file does not keep.
+
+    What a protocol reduces again from stored scores has them: where two are `drawn` alike, their
+    replicates belong together one by one; None is a draw without a value.
+    """
+
+    replicates: tuple[float | None, ...] = Field(exclude=True, repr=False)
+    drawn: str = Field(exclude=True, description="Equal where each replicate drew the same people")
+    people: int = Field(exclude=True, description="How many people were drawn from")
+
+
 class Metric(_Record):
     """One measured number, or the reason why there is none."""
 

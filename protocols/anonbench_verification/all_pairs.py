@@ -167,6 +167,7 @@ class LfwTarAllPairs:
         drawn = multiplicities(strata, self.options.bootstrap, self.options.bootstrap_seed)
         return bootstrap_interval(
             fixed_threshold_replicates(genuine, threshold, drawn),
+            strata,
             disjoint,
             self.options.bootstrap_seed,
             "the threshold taken as given",

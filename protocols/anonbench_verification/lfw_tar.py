@@ -1,6 +1,7 @@
 """`lfw-tar`: TAR at a FAR over the official verification pairs, fold by fold."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,8 +9,13 @@ from anonbench.cards import ProtocolCard
 from anonbench.errors import BadData
 from anonbench.interfaces import Dataset, Evidence
 from anonbench.measuring import metric, no_metric, read_settings
-from anonbench.metrics.bootstrap import identity_strata, multiplicities, tar_replicates
-from anonbench.metrics.verification import ScoredPairs, roc_auc, verify
+from anonbench.metrics.bootstrap import (
+    auc_replicates,
+    identity_strata,
+    multiplicities,
+    tar_replicates,
+)
+from anonbench.metrics.verification import Floats, Ints, ScoredPairs, roc_auc, verify
 from anonbench.results.record import Interval, Metric, Reduction
 from anonbench.values import Needs, Pair, Scores
 from anonbench_verification.options import TarOptions
@@ -80,16 +86,22 @@ class LfwTar:
         """
         pairs = scored_pairs(scores, self.options.undetected)
         tar, far = self._rates(pairs, "tar")
-        auc = roc_auc(pairs.distance[pairs.same], pairs.distance[~pairs.same])
         return Reduction(
             metrics=(
                 tar,
                 self._recovered(scores),
                 far,
-                metric(self.card, "auc", auc, len(pairs.same)),
+                self._auc(pairs),
             ),
             counts=pair_counts(scores, self.options.undetected),
         )
+
+    def _auc(self, pairs: ScoredPairs) -> Metric:
+        auc = roc_auc(pairs.distance[pairs.same], pairs.distance[~pairs.same])
+        interval = self._bootstrap(
+            pairs, lambda drawn: auc_replicates(pairs, drawn), "no threshold"
+        )
+        return metric(self.card, "auc", auc, len(pairs.same), intervals=(interval,))
 
     def _recovered(self, scores: Scores) -> Metric:
         restored = of_recovered(scores)
@@ -122,7 +134,7 @@ class LfwTar:
                 outcome.genuine,
                 std=float(np.nanstd(outcome.tar)),
                 std_of=STD_OF,
-                intervals=(self._bootstrap(pairs), exact),
+                intervals=(self._tar_interval(pairs), exact),
                 detail=detail,
             ),
             metric(
@@ -135,14 +147,19 @@ class LfwTar:
             ),
         )
 
-    def _bootstrap(self, pairs: ScoredPairs) -> Interval:
+    def _tar_interval(self, pairs: ScoredPairs) -> Interval:
+        far, rule = self.options.far, self.options.rule
+        threshold = f"thresholds chosen anew in each by the rule '{rule}'"
+        return self._bootstrap(
+            pairs, lambda drawn: tar_replicates(pairs, far, rule, drawn), threshold
+        )
+
+    def _bootstrap(
+        self, pairs: ScoredPairs, replicates: Callable[[Ints], Floats], threshold: str
+    ) -> Interval:
+        """The interval of a statistic, from how often each person is drawn to its replicates."""
         options = self.options
         strata, disjoint = identity_strata(pairs)
         drawn = multiplicities(strata, options.bootstrap, options.bootstrap_seed)
-        replicates = tar_replicates(pairs, options.far, options.rule, drawn)
-        return bootstrap_interval(
-            replicates,
-            disjoint,
-            options.bootstrap_seed,
-            f"thresholds chosen anew in each by the rule '{options.rule}'",
-        )
+        found = replicates(drawn)
+        return bootstrap_interval(found, strata, disjoint, options.bootstrap_seed, threshold)

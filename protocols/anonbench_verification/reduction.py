@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.metrics.bootstrap import percentile_interval
+from anonbench.measuring.resampling import resampled_interval
 from anonbench.metrics.intervals import clopper_pearson
 from anonbench.results.record import Counts, Interval
 from anonbench.values import Scores
@@ -16,17 +16,19 @@ NOT_REVERSIBLE = "not reversible"
 
 
 def bootstrap_interval(
-    replicates: NDArray[np.float64], disjoint: bool, seed: int, threshold: str
+    replicates: NDArray[np.float64],
+    strata: NDArray[np.int64],
+    disjoint: bool,
+    seed: int,
+    threshold: str,
 ) -> Interval:
-    """The interval of replicates `[R]`, with its scheme in words."""
-    low, high = percentile_interval(replicates)
+    """The interval of replicates `[R]`, with its scheme in words; `strata` were drawn from."""
     drawn = "within their folds" if disjoint else "over all folds, which share people"
-    return Interval(
-        low=low,
-        high=high,
-        method=f"percentile bootstrap over identities, drawn {drawn}, "
-        f"{len(replicates)} replicates, seed {seed}, {threshold}",
+    method = (
+        f"percentile bootstrap over identities, drawn {drawn}, "
+        f"{len(replicates)} replicates, seed {seed}, {threshold}"
     )
+    return resampled_interval(replicates, strata, seed, method)
 
 
 def exact_interval(accepted: int, genuine: int) -> Interval:
