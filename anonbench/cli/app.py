@@ -3,6 +3,8 @@
 import typer
 
 from anonbench.cli import (
+    check,
+    compare,
     data,
     explore,
     fetch,
@@ -27,8 +29,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 groups = (
-    explore, fetch, data, run, grid, photos, table, plot, ledger, new_method, test_method, parity,
-    train,
+    explore, fetch, data, run, grid, photos, table, plot, ledger, compare, check, new_method,
+    test_method, parity, train,
 )  # fmt: skip
 for group in groups:
     group.register(app)

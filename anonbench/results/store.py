@@ -129,6 +129,13 @@ def load(path: Path) -> Result:
 def load_folder(
     folder: Path, report: Callable[[UserError], None] = lambda error: _log.warning("%s", error)
 ) -> list[Result]:
+    """The results of `load_files`."""
+    return list(load_files(folder, report).values())
+
+
+def load_files(
+    folder: Path, report: Callable[[UserError], None] = lambda error: _log.warning("%s", error)
+) -> dict[Path, Result]:
     """Read all results below a folder, in the order of their paths.
 
     Args:
@@ -142,12 +149,12 @@ def load_folder(
         raise StoreError(
             f"There is no folder {folder}.", mend="Give the folder that `anonbench run` wrote."
         )
-    results = []
+    results = {}
     for path in sorted(folder.rglob("*.json")):
         try:
             data = _read_json(path)
             if "$schema" not in data:
-                results.append(_parse(path, data))
+                results[path] = _parse(path, data)
         except UserError as error:
             report(error)
     return results
