@@ -16,7 +16,7 @@ from result_factory import make_method, make_metric, make_result
 from anonbench.report import paper_layout, tables
 from anonbench.report.cells import Style
 from anonbench.report.latex import escape, latex
-from anonbench.report.model import Cell, Column, Note, Row, Table
+from anonbench.report.model import ABSENT, Cell, Column, Note, Row, Table
 from anonbench.results import published, store
 from anonbench.results.record import Result
 
@@ -38,8 +38,10 @@ Compile = Callable[[str, str], str]
 @pytest.fixture
 def pdf(tmp_path: Path) -> Compile:
     """Compiles a document and gives what is wrong with it according to TeX."""
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: apt-get install texlive-latex-recommended")
+    if shutil.which("pdflatex") is None or subprocess.call(
+        ["kpsewhich", "booktabs.sty"], stdout=subprocess.DEVNULL
+    ):
+        pytest.skip("no pdflatex with booktabs: apt-get install texlive-latex-recommended")
 
     def run(shape: str, body: str) -> str:
         packages = r"\usepackage{booktabs,graphicx}"
@@ -83,6 +85,19 @@ def test_every_table_over_all_baselines_fits_its_page(
     pdf: Compile, baselines: list[Result], shape: str, style: Style
 ) -> None:
     assert pdf(shape, document(all_tables(baselines, style))) == ""
+
+
+def test_no_note_and_no_cell_is_lost_between_the_parts(baselines: list[Result]) -> None:
+    for table in all_tables(baselines, Style()):
+        source = latex(table)
+        for note in table.notes:
+            times = source.count(f"{escape(note.text)}\\par")
+            if note.mark == ABSENT:  # of parts in which something is absent
+                assert bool(times) == bool(re.search(r"& --( |$)", source, re.MULTILINE))
+            else:
+                assert times >= 1 if note.mark else times == 1, (table.name, note)
+        numbers = sum(cell.text[0].isdigit() for row in table.rows for cell in row.cells)
+        assert len(re.findall(r"(?:& |\{)\d+\.\d+(?: \$\\pm\$ \d+\.\d+)?", source)) == numbers
 
 
 def test_what_overflows_is_found(pdf: Compile) -> None:
