@@ -171,6 +171,15 @@ def test_bands_are_those_of_the_protocols_bootstrap() -> None:
     np.testing.assert_allclose(tar_at(pairs, np.array([0.1, 1.0]), drawn)[:, 0], expected)
 
 
+def test_with_everyone_drawn_once_a_replicate_is_the_curve_itself() -> None:
+    pairs = stored_pairs(pair_scores(0), "fallback")
+    far, tar = roc_points(pairs)
+    steps = np.unique(far)
+    expected = [tar[far == step].max() for step in steps]
+    once = np.ones((1, PEOPLE), np.int64)
+    np.testing.assert_allclose(tar_at(pairs, steps, once)[0], expected)
+
+
 def test_a_rejected_probe_is_never_accepted() -> None:
     scores = pair_scores(0)
     genuine = int(scores["same"].sum())
@@ -220,7 +229,7 @@ def test_pareto_joins_metrics_of_the_same_method(draw: Callable[..., Drawing]) -
 
 
 def test_the_front_leaves_out_what_another_beats() -> None:
-    points = [(0.1, 5.0), (0.2, 2.0), (0.3, 3.0), (0.9, 0.0)]
+    points = [(0.1, 5.0), (0.2, 2.0), (0.2, 4.0), (0.3, 3.0), (0.9, 0.0)]
     assert front(points, ("lower", "lower")) == [(0.1, 5.0), (0.2, 2.0), (0.9, 0.0)]
     assert front(points, ("lower", "higher")) == [(0.1, 5.0)]
     assert front(points, ("none", "lower")) == []
@@ -367,7 +376,7 @@ def test_what_is_missing_is_named_with_the_protocol_to_run(
     assert run("plot", kind, tmp_path, "--out", out) == 2
     printed = capsys.readouterr().err
     assert "It has results of: recovery" in printed
-    assert f"--protocol {protocol} " in printed
+    assert f"anonbench run --method blur --protocol {protocol} --suite demo " in printed
     assert not out.exists()
 
 

@@ -139,13 +139,14 @@ class Source:
             more: Options of the command.
         """
         has = ", ".join(sorted({result.protocol.name for result in self.results}))
+        methods = ",".join(sorted({result.method.name for result in self.results}))
         chosen = ", ".join((*self.choice.methods, *self.choice.datasets, *self.choice.judges))
         among = f" among those chosen ({chosen})" if chosen else ""
         return BadData(
             f"{self.folder} has no results for this figure{among}.",
             why=why or (f"It has results of: {has}." if has else ""),
-            mend=f"Run: anonbench run --method METHODS --protocol {protocol} --suite demo "
-            f"{more}--output {self.folder}",
+            mend=f"Run: anonbench run --method {methods or 'identity,pixelate'} "
+            f"--protocol {protocol} --suite demo {more}--output {self.folder}",
         )
 
 
