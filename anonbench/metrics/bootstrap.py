@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.metrics.verification import (
+    Bools,
     Floats,
     Ints,
     Rule,
@@ -99,10 +100,15 @@ def tar_replicates(
 
 def fixed_threshold_replicates(genuine: ScoredPairs, threshold: float, drawn: Ints) -> Floats:
     """TAR `[R]` over all genuine pairs of each replicate at a given threshold."""
-    weights = pair_weights(genuine, drawn)
+    return pair_mean_replicates(genuine, genuine.distance < threshold, drawn)
+
+
+def pair_mean_replicates(pairs: ScoredPairs, values: Floats | Bools, drawn: Ints) -> Floats:
+    """Mean `[R]` over pairs of their values `[N]` in each replicate."""
+    weights = pair_weights(pairs, drawn)
     with np.errstate(invalid="ignore"):
-        tar: Floats = (weights @ (genuine.distance < threshold)) / weights.sum(axis=1)
-    return tar
+        means: Floats = (weights @ values) / weights.sum(axis=1)
+    return means
 
 
 def auc_replicates(pairs: ScoredPairs, drawn: Ints, block: int = 20) -> Floats:

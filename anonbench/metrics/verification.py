@@ -295,7 +295,12 @@ def roc_auc(genuine: Floats, impostor: Floats) -> float:
 
 
 def binned_auc(genuine: Floats, impostor_counts: Ints) -> float:
-    """`roc_auc` with impostors known by grid bin only; a shared bin counts as a tie.
+    """`roc_auc` with impostors known by grid bin only: the mean of `shares_beyond`."""
+    return float(shares_beyond(genuine, impostor_counts).mean())
+
+
+def shares_beyond(genuine: Floats, impostor_counts: Ints) -> Floats:
+    """Per genuine pair the share `[N]` of impostors at a larger distance; a shared bin is a tie.
 
     Args:
         genuine: `[N]` distances.
@@ -304,7 +309,8 @@ def binned_auc(genuine: Floats, impostor_counts: Ints) -> float:
     total = impostor_counts.sum()
     beyond = total - impostor_counts.cumsum()
     bins = grid_bins(genuine)
-    return float((beyond[bins] + impostor_counts[bins] / 2).mean() / total)
+    shares: Floats = (beyond[bins] + impostor_counts[bins] / 2) / total
+    return shares
 
 
 def all_impostor_counts(vectors: Floats, identity: Ints, block: int = 256) -> Ints:

@@ -1,7 +1,7 @@
 """`lfw-tar-allpairs`: TAR at a FAR that all pairs of different people measure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +15,17 @@ from anonbench.metrics.bootstrap import (
     fixed_threshold_replicates,
     identity_strata,
     multiplicities,
+    pair_mean_replicates,
 )
 from anonbench.metrics.verification import (
+    Floats,
+    Ints,
     ScoredPairs,
     all_impostor_counts,
     binned_auc,
     pooled_threshold,
     share_by_fold,
+    shares_beyond,
     unit_vectors,
 )
 from anonbench.results.record import Counts, Interval, Metric, Reduction
@@ -117,13 +121,13 @@ class LfwTarAllPairs:
         genuine = scored_pairs(scores, self.options.undetected)
         counts = scores["impostor_counts"].astype(np.int64)
         threshold, far = pooled_threshold(counts, self.options.far)
-        impostors, n = int(counts.sum()), len(genuine.distance)
+        impostors = int(counts.sum())
         return Reduction(
             metrics=(
                 self._tar("tar", genuine, threshold, far),
                 self._recovered(scores, threshold, far),
                 metric(self.card, "far", far, impostors),
-                metric(self.card, "auc", binned_auc(genuine.distance, counts), impostors + n),
+                self._auc(genuine, counts),
             ),
             counts=self._counts(scores, impostors),
         )
@@ -150,7 +154,11 @@ class LfwTarAllPairs:
             std=float(per_fold.std()),
             std_of=STD_OF,
             intervals=(
-                self._bootstrap(genuine, threshold),
+                self._bootstrap(
+                    genuine,
+                    lambda drawn: fixed_threshold_replicates(genuine, threshold, drawn),
+                    "the threshold taken as given",
+                ),
                 exact_interval(int(accepted.sum()), len(accepted)),
             ),
             detail={
@@ -162,16 +170,25 @@ class LfwTarAllPairs:
             },
         )
 
-    def _bootstrap(self, genuine: ScoredPairs, threshold: float) -> Interval:
+    def _auc(self, genuine: ScoredPairs, impostors: Ints) -> Metric:
+        shares = shares_beyond(genuine.distance, impostors)
+        interval = self._bootstrap(
+            genuine,
+            lambda drawn: pair_mean_replicates(genuine, shares, drawn),
+            "impostors taken as given",
+        )
+        auc = binned_auc(genuine.distance, impostors)
+        n = int(impostors.sum()) + len(shares)
+        return metric(self.card, "auc", auc, n, intervals=(interval,))
+
+    def _bootstrap(
+        self, genuine: ScoredPairs, replicates: Callable[[Ints], Floats], given: str
+    ) -> Interval:
+        """The interval of a statistic, from how often each person is drawn to its replicates."""
         strata, disjoint = identity_strata(genuine)
         drawn = multiplicities(strata, self.options.bootstrap, self.options.bootstrap_seed)
-        return bootstrap_interval(
-            fixed_threshold_replicates(genuine, threshold, drawn),
-            strata,
-            disjoint,
-            self.options.bootstrap_seed,
-            "the threshold taken as given",
-        )
+        seed = self.options.bootstrap_seed
+        return bootstrap_interval(replicates(drawn), strata, disjoint, seed, given)
 
     def _counts(self, scores: Scores, impostors: int) -> Counts:
         """Counts of the genuine pairs with those of the impostor pairs added."""
