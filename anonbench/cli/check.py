@@ -60,7 +60,11 @@ def check(
 
     tolerances = gate.read_tolerances(tolerance) if tolerance else []
     options = comparing.Options(
-        alpha=alpha, replicates=replicates, across_methods=False, report=tell
+        alpha=alpha,
+        replicates=replicates,
+        across_methods=False,
+        sides=("the baseline", "the results"),
+        report=tell,
     )
     cells = comparing.compare(read(baseline), read(results), options)
     found = gate.check(cells, tolerances, allow_missing=allow_missing)

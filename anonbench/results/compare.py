@@ -100,12 +100,14 @@ class Options:
         alpha: Probability of calling any of the cells different by chance.
         replicates: Of the bootstrap; as the protocols say where None.
         across_methods: Whether two methods are compared where either side has only one.
+        sides: What reasons call the two sides.
         report: Told what is being resampled, which takes seconds.
     """
 
     alpha: float = ALPHA
     replicates: int | None = None
     across_methods: bool = True
+    sides: tuple[str, str] = ("A", "B")
     report: Callable[[str], None] = lambda line: None
 
 
@@ -138,7 +140,7 @@ def _cells(first: Series | None, second: Series | None, options: Options) -> Ite
         only = first or second
         absent: Literal["first", "second"] = "first" if first is None else "second"
         if only is not None:
-            yield from _alone(only, absent)
+            yield from _alone(only, absent, options.sides)
         return
     blocked = matching.obstacles(first.first, second.first)
     if first.seeds != second.seeds:
@@ -148,7 +150,7 @@ def _cells(first: Series | None, second: Series | None, options: Options) -> Ite
         cell = _started(first, second, name, judge)
         if cell.before is None and cell.after is None:
             continue
-        lacking = _lacking(first, second, cell)
+        lacking = _lacking(first, second, cell, options.sides)
         reasons = [*lacking, *blocked]
         reasons += matching.judge_obstacles(first.first, second.first, judge)
         if reasons:
@@ -157,7 +159,9 @@ def _cells(first: Series | None, second: Series | None, options: Options) -> Ite
             yield evidence.decide(cell)
 
 
-def _alone(series: Series, absent: Literal["first", "second"]) -> Iterator[Cell]:
+def _alone(
+    series: Series, absent: Literal["first", "second"], titles: tuple[str, str]
+) -> Iterator[Cell]:
     for name, judge in matching.names([series]):
         value = _mean(series.metric(name, judge))
         if value is not None:
@@ -167,7 +171,7 @@ def _alone(series: Series, absent: Literal["first", "second"]) -> Iterator[Cell]
                 before=sides[0],
                 after=sides[1],
                 absent=absent,
-                reason=f"missing in the {absent}",
+                reason=f"missing in {titles[absent == 'second']}",
                 filled=matching.is_filled(series.first),
             )
 
@@ -209,15 +213,15 @@ def _mean(metrics: Sequence[Metric]) -> float | None:
     return sum(values) / len(values) if values and len(values) == len(metrics) else None
 
 
-def _lacking(first: Series, second: Series, cell: Cell) -> Iterator[str]:
+def _lacking(first: Series, second: Series, cell: Cell, titles: tuple[str, str]) -> Iterator[str]:
     """Which side has no value, and why."""
-    for side, series, value in (("first", first, cell.before), ("second", second, cell.after)):
+    for side, series, value in zip(titles, (first, second), (cell.before, cell.after), strict=True):
         metrics = series.metric(cell.metric, cell.judge)
         if not metrics:
-            yield f"missing in the {side}"
+            yield f"missing in {side}"
         elif value is None:
             reasons = dict.fromkeys(m.reason for m in metrics if m.reason)
-            yield f"n/a in the {side} ({'; '.join(reasons)})"
+            yield f"n/a in {side} ({'; '.join(reasons)})"
 
 
 def _losses(first: Series, second: Series, judge: str) -> Iterator[str]:

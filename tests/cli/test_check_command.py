@@ -90,7 +90,7 @@ def test_missing_cells_are_3_unless_allowed(anonbench, folders, tmp_path):
     given = ("check", "--baseline", base, "--results", noise)
     status, out, _ = anonbench(*given)
     assert status == 3
-    assert "missing in the second" in out
+    assert "missing in the results" in out
     assert anonbench(*given, "--allow-missing")[0] == 0
     keep(tmp_path / "else", cosines(), method="pixelate", protocol=PluginRef(name="x", version=1))
     alone = ("check", "--baseline", noise, "--results", tmp_path / "else", "--allow-missing")

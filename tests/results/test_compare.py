@@ -203,7 +203,7 @@ def test_variants_are_matched_with_themselves(tmp_path):
 
     cells = compare(side("a", 0.0, (8, 16)), side("b", 0.1, (16, 8, 32)))
     assert [(c.verdict, c.changes) for c in cells[:2]] == [("worse", ())] * 2
-    assert (cells[2].absent, cells[2].reason) == ("first", "missing in the first")
+    assert (cells[2].absent, cells[2].reason) == ("first", "missing in A")
 
 
 def test_two_methods_are_compared_where_there_is_one_on_either_side(before, tmp_path):
@@ -225,7 +225,7 @@ def test_what_is_na_on_both_sides_is_no_cell_and_on_one_side_says_why(tmp_path):
     ]
     one, other = (read(path, pytest.fail) for path in paths)
     assert [c.metric for c in compare(one, one)] == ["tar"]
-    assert compare(one, other)[1].reason == "n/a in the first (not reversible)"
+    assert compare(one, other)[1].reason == "n/a in A (not reversible)"
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
