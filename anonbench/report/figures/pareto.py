@@ -99,6 +99,8 @@ def _mark(ax: Axes, x: Measured, y: Measured, place: int) -> None:
         color=look.colour,
         marker=look.marker,
         markersize=5,
+        markeredgecolor=look.colour,
+        markerfacecolor=(look.colour, 0.35),  # so that a marker shows what lies behind it
         elinewidth=0.7,
         capsize=1.5,
         linestyle="",
