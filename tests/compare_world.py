@@ -26,13 +26,13 @@ def cosines(shift: float = 0.0, noise: float = 0.0, seed: int = 0) -> np.ndarray
 
 
 def scores_of(values: np.ndarray) -> Scores:
-    """Scores of `celebahq-similarity` for a method that is not reversible."""
+    """Scores of `celebahq-similarity` for a method that is not reversible; NaN has failed."""
     identity = np.repeat(np.arange(PEOPLE), IMAGES)
     count = len(values)
     return {
         "image": np.array([f"{i}.png" for i in range(count)]),
         "identity": identity,
-        "failed": np.full(count, ""),
+        "failed": np.where(np.isnan(values), "no face", ""),
         "published": values[:, None],
         "found_published": np.ones((count, 1), dtype=bool),
         "found_reference": np.ones(count, dtype=bool),
@@ -60,6 +60,7 @@ def keep(
         tuple(metrics),
         **{
             "protocol": PluginRef(name=card.name, version=card.version, config=CONFIG),
+            "counts": dict.fromkeys(judges, reduction.counts),
             **changes,
         },
     )

@@ -112,6 +112,14 @@ class TestOtherwise:
         changed = relabel(tmp_path, before.path, metrics=(metric,))
         assert only(compare([before], read(changed, pytest.fail))).by == "intervals"
 
+    @pytest.mark.parametrize(("lost", "by"), [(1, "paired bootstrap"), (2, "intervals")])
+    def test_people_of_whom_every_image_failed_cannot_be_paired(self, before, tmp_path, lost, by):
+        values = cosines(shift=0.01)
+        values[:lost] = np.nan  # of the two images of the first person
+        cell = only(compare([before], [keep(tmp_path / "after", values)]))
+        assert cell.by == by
+        assert cell.notes == (f"samples that failed: 0 → {lost}",)
+
     def test_equal_scores_need_no_bootstrap(self, before):
         said: list[str] = []
         cell = only(compare([before], [before], Options(report=said.append)))
