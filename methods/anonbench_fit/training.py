@@ -4,14 +4,9 @@ Each step anonymizes a batch under passwords, recovers it under the right and un
 updates critics and recogniser first, then generator and password reader. Statistics of batch
 normalisation are those of each call, as with the authors. What the article leaves open is as in
 their code (main_train.py of laoreja/face-identity-transformer).
-
-A small training has face swaps for teachers, as the demos of G²Face and DR-DPGAN have: the first
-bits of what the generator is given say whose face it shall show, anonymizing and under a wrong
-password alike.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -22,11 +17,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from anonbench.generative.adversary import adam, update
-from anonbench.generative.demo_losses import parted_l1
 from anonbench.generative.settings import at
-from anonbench.generative.swaps import average, face_regions, swap
 from anonbench.generative.views import published, signed
-from anonbench.nets.lpips import Lpips
 from anonbench.training import losses
 from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
@@ -34,37 +26,13 @@ from anonbench_fit.bundle import pack
 from anonbench_fit.critics import KINDS, Critics, Kind, PasswordReader, Pool, initialize
 from anonbench_fit.losses import least_squares, password_loss
 from anonbench_fit.networks import BITS, Generator, password_code
-from anonbench_fit.recognisers import DlibRecogniser, Recogniser, SphereRecogniser, chips
+from anonbench_fit.recognisers import DlibRecogniser, Recogniser, SphereRecogniser
 from anonbench_fit.reference import Stages, Statistics, fixed_by
 from anonbench_fit.settings import Settings
+from anonbench_fit.teachers import Made, Teachers
 
 _Settings = Settings  # by which the class can still name it, having an attribute `Settings`
 _REFERENCES = 64  # crops whose statistics an exported generator goes by
-_FRONTAL = 0.05  # of all crops, those nearest to the mean landmarks may be donors
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a step has made of a batch, all images `[B, 3, S, S]` in `[-1, 1]`.
-
-    Attributes:
-        batch: The batch.
-        images: Its originals.
-        given: The bits `[B, 16]` that the generator was given for each kind; there are no wrong
-            recoveries where no loss looks at them.
-        made: What it made of them.
-        second: Under another password each, where a loss asks for it.
-    """
-
-    batch: Batch
-    images: Tensor
-    given: Mapping[Kind, Tensor]
-    made: Mapping[Kind, Tensor]
-    second: Mapping[Kind, Tensor]
-
-    def before(self, kind: Kind) -> Tensor:
-        """What the generator was given to make a kind of images."""
-        return self.images if kind == "anonymized" else self.made["anonymized"]
 
 
 class FitTraining:
@@ -98,6 +66,7 @@ class FitTraining:
         initialize(nn.ModuleList([self.generator, self._critics, self._reader]))
         self._recogniser = recogniser or _recogniser(settings, crops)
         self._statistics = Statistics(self.generator)
+        self._teachers = Teachers(settings, accelerator, crops)
         for part in (*self.modules.values(), self._recogniser):
             part.to(accelerator.device).to(memory_format=torch.channels_last)
         made = [*self.generator.parameters(), *self._reader.parameters()]
@@ -239,11 +208,11 @@ class FitTraining:
             if self._asks(name, step):
                 values[name] = (made.made[kind] - made.images).abs().mean()
         if self._asks("swap", step):
-            values["swap"] = self._swapped(made, "anonymized")
+            values["swap"] = self._teachers.swapped(made, "anonymized")
         if self._asks("wrong_swap", step):
-            values["wrong_swap"] = self._swapped(made, "wrongly")
+            values["wrong_swap"] = self._teachers.swapped(made, "wrongly")
         if self._asks("recovered_face", step):
-            values["recovered_face"] = self._face_loss(made, "recovered", made.images)
+            values["recovered_face"] = self._teachers.face_loss(made, "recovered", made.images)
         return values
 
     def _fooled(self, made: Made, kind: Kind) -> Tensor:
@@ -289,48 +258,6 @@ class FitTraining:
             at(getattr(self.settings.weights, name), step) * value for name, value in values.items()
         ]
         update(optimizer, torch.stack(chosen).sum(), self._accelerator, self.settings.clip)
-
-    # ---------------------------------------------------------------------------- small trainings'
-    @cached_property
-    def _donors(self) -> tuple[Tensor, Tensor]:
-        """The faces of the swaps, averages of frontal crops, and their landmarks."""
-        points = torch.from_numpy(self._crops.points)
-        strange = (points - points.median(dim=0).values).abs().mean(dim=(1, 2))
-        count, each = self.settings.donors, self.settings.averaged
-        frontal = strange.argsort()[: max(count * each, int(_FRONTAL * len(points)))].sort().values
-        chosen = frontal[torch.linspace(0, len(frontal) - 1, count * each).long()]
-        averages = [average(self._crops, group) for group in torch.split(chosen, each)]
-        images, landmarks = zip(*averages, strict=True)
-        return torch.stack(images), torch.stack(landmarks)
-
-    @cached_property
-    def _lpips(self) -> Lpips:
-        lpips = Lpips.load(self.settings.lpips)
-        return lpips.to(self._accelerator.device).to(memory_format=torch.channels_last)
-
-    def _swapped(self, made: Made, kind: Kind) -> Tensor:
-        """The loss against the swap that the first of the given bits choose."""
-        first = made.given[kind][:, : self.settings.donors.bit_length() - 1]
-        places = 2 ** torch.arange(first.shape[1], device=first.device)
-        chosen = (first * places).sum(dim=1).cpu()
-        donors, points = (one[chosen].to(made.images.device) for one in self._donors)
-        side = made.images.shape[-1]
-        edge = (donors.shape[-1] - side) // 2
-        donors = donors[:, :, edge : edge + side, edge : edge + side]
-        return self._face_loss(
-            made, kind, swap(made.images, made.batch.points, donors, points - edge)
-        )
-
-    def _face_loss(self, made: Made, kind: Kind, target: Tensor) -> Tensor:
-        """L1 of faces and, as another mean, around them; LPIPS of the faces as dlib sees them."""
-        output, points = made.made[kind], made.batch.points
-        regions = face_regions(points, output.shape[-1])
-        faces, wanted = chips(output, points), chips(target, points)
-        with self._accelerator.autocast():
-            with torch.no_grad():
-                features = self._lpips.features(wanted)
-            perceptual = self._lpips.distance(self._lpips.features(faces), features).mean()
-        return parted_l1(output, target, regions) + perceptual
 
     # ---------------------------------------------------------------------------------- to look at
     def preview(self, batch: Batch) -> Tensor:

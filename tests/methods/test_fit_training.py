@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from anonbench import weights
 from anonbench.errors import MissingArtefact
+from anonbench.generative.swaps import swap
 from anonbench.nets.sphereface import AngularLogits, SphereFace20a
 from anonbench.training.crops import Crops
 from anonbench.training.interfaces import Batch
@@ -214,18 +216,22 @@ def test_the_password_reader_learns_to_read() -> None:
     assert losses[-1]["password"] < 0.7 * losses[0]["password"]
 
 
-def test_the_first_bits_choose_the_swap() -> None:
-    """A generator that draws the swap of a password has no loss but under that password."""
+def test_the_first_bits_choose_whose_face_is_shown() -> None:
+    """Images that show the right swaps have no loss, those that show others have one."""
     crops = toy_crops(SIDE)
     one = training(settings(weights={"swap": 1.0}, donors=4), crops)
     made = one._make(toy_batch(), 0)
-    donors, _ = one._donors
+    donors, points = one._teachers.donors
     assert donors.shape == (4, 3, SIDE, SIDE)
-    chosen = made.given["anonymized"][:, :2]
-    alike = (chosen[:, None] == chosen).all(dim=2)
-    assert alike.any() and not alike.all()
-    again = training(settings(weights={"swap": 1.0}, donors=4), crops)._donors[0]
-    assert torch.equal(donors, again)
+    right = [int(bits[0]) + 2 * int(bits[1]) for bits in made.given["anonymized"]]
+    losses = []
+    for chosen in (right, [(place + 1) % 4 for place in right]):
+        shown = swap(made.images, made.batch.points, donors[chosen], points[chosen])
+        drawn = replace(made, made={**made.made, "anonymized": shown})
+        losses.append(float(one._teachers.swapped(drawn, "anonymized")))
+    assert losses[0] < 1e-6 and losses[1] > 0.05
+    again = training(settings(weights={"swap": 1.0}, donors=4), crops)
+    assert torch.equal(donors, again._teachers.donors[0])
 
 
 def test_a_window_shows_parts_with_their_landmarks() -> None:
