@@ -1,8 +1,9 @@
 """Fixtures shared by all tests."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,6 +19,39 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the developers' folder {SHARED}, which is not here")
     return SHARED
+
+
+class Done(NamedTuple):
+    """How a command ended: its exit status, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+
+@pytest.fixture
+def anonbench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Runs a command in this process, through its own error handling."""
+    from anonbench.cli import main
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["anonbench", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Done(status, printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture

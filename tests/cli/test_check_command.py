@@ -1,33 +1,14 @@
 """`anonbench compare` and `anonbench check` as a user calls them: exit statuses and tables."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from compare_world import BASELINES, cosines, keep, relabel
 from result_factory import make_method
 
-from anonbench.cli import main
 from anonbench.results import store
 from anonbench.results.record import PluginRef
-
-
-@pytest.fixture
-def anonbench(monkeypatch, capsys):
-    """Runs a command and gives its exit status and what it printed on stdout and on stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["anonbench", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 import typer
 
 from anonbench import registry
-from anonbench.cli import main
 from anonbench.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -21,23 +20,10 @@ BLOCKS = BLOCK.findall(PAGE)
 WORKFLOW = next(text for _, name, text in BLOCKS if name == ".github/workflows/gate.yml")
 
 
-@pytest.fixture
-def anonbench(tmp_path, monkeypatch, capsys):
-    """Runs a line of the page beside the suite's results; gives exit status and output."""
+@pytest.fixture(autouse=True)
+def _beside_the_results(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").symlink_to(ROOT / "results")
-
-    def call(line: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", shlex.split(line))
-        status = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out + printed.err
-
-    return call
 
 
 def test_every_command_ends_and_prints_as_the_page_says(anonbench, tmp_path) -> None:
@@ -45,7 +31,8 @@ def test_every_command_ends_and_prints_as_the_page_says(anonbench, tmp_path) -> 
     for language, how, text in BLOCKS:
         if how.startswith("exit "):
             for line in text.splitlines():
-                status, printed = anonbench(line)
+                done = anonbench(*shlex.split(line)[1:])
+                status, printed = done.code, done.said
                 assert status == int(how.removeprefix("exit ")), printed
                 lines += 1
         elif (language, how) == ("text", ""):

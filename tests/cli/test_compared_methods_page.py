@@ -2,13 +2,11 @@
 
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from anonbench import registry, weights
-from anonbench.cli import main
 from anonbench.results.published import tables
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compared-methods.md").read_text(encoding="utf-8")
@@ -20,24 +18,15 @@ def commands(kind: str) -> list[str]:
     return [line for text in found for line in text.splitlines()]
 
 
-@pytest.fixture
-def anonbench(anonbench_home, tmp_path, monkeypatch, capsys):
-    """Runs a line of the page and gives its exit status and all that it printed."""
+@pytest.fixture(autouse=True)
+def _with_nothing(anonbench_home, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    def call(line: str) -> tuple[int, str]:
-        program, *arguments = shlex.split(line)
-        assert program == "anonbench"
-        monkeypatch.setattr(sys, "argv", [program, *arguments])
-        status = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out + printed.err
 
-    return call
+def arguments(line: str) -> list[str]:
+    program, *others = shlex.split(line)
+    assert program == "anonbench"
+    return others
 
 
 def test_what_needs_no_weights_works_as_the_page_says(anonbench) -> None:
@@ -45,7 +34,8 @@ def test_what_needs_no_weights_works_as_the_page_says(anonbench) -> None:
     for language, how, text in BLOCK.findall(PAGE):
         if (language, how) == ("bash", ""):
             for line in text.splitlines():
-                status, printed = anonbench(line)
+                done = anonbench(*arguments(line))
+                status, printed = done.code, done.said
                 assert status == 0, printed
                 lines += 1
         elif language == "text":
@@ -55,7 +45,8 @@ def test_what_needs_no_weights_works_as_the_page_says(anonbench) -> None:
 
 @pytest.mark.parametrize("line", commands(("bash", "needs weights")))
 def test_without_the_files_there_is_one_error_and_nothing_else(anonbench, line, tmp_path) -> None:
-    status, printed = anonbench(line)
+    done = anonbench(*arguments(line))
+    status, printed = done.code, done.said
     assert status == 2, printed
     assert printed.count("error:") == 1
     assert "Weights that only you can bring" in printed
@@ -70,7 +61,8 @@ def test_an_import_names_a_file_of_the_catalogue(anonbench, line) -> None:
     assert taken.page
     named = {part.file for part in taken.parts} | set(re.findall(r"[\w.-]+\.\w+", taken.page))
     assert file in named
-    status, printed = anonbench(line)
+    done = anonbench(*arguments(line))
+    status, printed = done.code, done.said
     assert status == 2
     assert f"There is no file {file}" in printed or "No such" in printed
 

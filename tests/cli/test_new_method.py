@@ -5,14 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from anonbench import registry
-from anonbench.cli import main
 from anonbench.registry import Registry
 from anonbench.scaffold import MethodPackage, write_method
 from anonbench.testing import check_method, failures
@@ -20,19 +17,9 @@ from anonbench.testing import check_method, failures
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def anonbench(tmp_path, monkeypatch, capsys) -> Callable[..., SimpleNamespace]:
-    """Runs a command in this process, in an empty folder."""
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["anonbench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return SimpleNamespace(code=ended.value.code or 0, out=printed.out, err=printed.err)
-
-    return call
 
 
 def everything(folder: Path) -> dict[str, str]:

@@ -1,16 +1,12 @@
 """Photos in, anonymized photos out, and back: the commands as a user meets them."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from anonbench.cli import main
 from anonbench.data.align import template
 from anonbench.data.images import encode_png, read_image
 from anonbench.data.splice import footprint
@@ -26,21 +22,6 @@ KEY = ("--key", "open sesame")
 def _cheap_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anonbench.photos.keys._COST", 2**4)
     monkeypatch.delenv("ANONBENCH_KEY", raising=False)
-
-
-@pytest.fixture
-def anonbench(monkeypatch, capsys) -> Callable[..., SimpleNamespace]:
-    """Runs a command in this process: its exit status and what it wrote."""
-
-    def call(*arguments: object) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["anonbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return SimpleNamespace(code=ended.value.code or 0, out=printed.out, err=printed.err)
-
-    return call
 
 
 def picture(width: int = 130, height: int = 146, seed: int = 0) -> np.ndarray:

@@ -3,13 +3,13 @@
 Over every registered method, so that a new one joins by itself.
 """
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anonbench import registry, weights
-from anonbench.cli import main
 from anonbench.errors import MissingArtefact
 from anonbench.weights import Artefact
 
@@ -50,15 +50,12 @@ def test_a_command_names_each_file_its_source_and_the_import(
     anonbench_home: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    anonbench: Callable[..., Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["anonbench", *command, spec])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    printed = capsys.readouterr()
-    said = printed.out + printed.err
-    assert stopped.value.code == 2, said
+    done = anonbench(*command, spec)
+    said = done.said
+    assert done.code == 2, said
     assert said.count("error:") == 1
     assert "Traceback" not in said
     for entry in by_hand(spec):

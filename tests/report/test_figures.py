@@ -1,6 +1,5 @@
 """Figures: what is drawn is what was stored, and what weakens it is said in the figure."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from matplotlib.text import Text
 from result_factory import make_method, make_metric, make_result
 from sklearn.metrics import roc_curve
 
-from anonbench.cli import main
 from anonbench.metrics.bootstrap import tar_replicates
 from anonbench.metrics.password import errors_by_position
 from anonbench.metrics.verification import ScoredPairs
@@ -316,39 +314,27 @@ def test_variants_are_told_apart_by_settings_and_not_by_hashes(
 
 
 # ------------------------------------------------------------------------------------ command line
-def run(*arguments: object) -> int:
-    sys.argv = ["anonbench", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
-@pytest.fixture(autouse=True)
-def _keep_argv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", sys.argv)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_writes_a_file(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+    folder: Path, tmp_path: Path, anonbench: Callable[..., Any], kind: str
 ) -> None:
     out = tmp_path / "figure.svg"
-    assert run("plot", kind, folder, "--out", out) == 0
+    done = anonbench("plot", kind, folder, "--out", out)
+    assert done.code == 0
     assert "<svg" in out.read_text(encoding="utf-8")
-    assert capsys.readouterr().out.startswith(str(out))
+    assert done.out.startswith(str(out))
 
 
 @pytest.mark.parametrize(
     ("ending", "start"), [(".pdf", b"%PDF"), (".svg", b"<?xml"), (".png", b"\x89PNG")]
 )
 def test_two_runs_give_the_same_bytes(
-    folder: Path, tmp_path: Path, ending: str, start: bytes
+    folder: Path, tmp_path: Path, anonbench: Callable[..., Any], ending: str, start: bytes
 ) -> None:
     outs = [tmp_path / f"{name}{ending}" for name in "ab"]
     for out in outs:
-        assert run("plot", "bits", folder, "--out", out) == 0
+        done = anonbench("plot", "bits", folder, "--out", out)
+        assert done.code == 0
     first, second = (out.read_bytes() for out in outs)
     assert first == second
     assert first.startswith(start)
@@ -369,12 +355,13 @@ def test_two_runs_give_the_same_bytes(
     ],
 )
 def test_what_is_missing_is_named_with_the_protocol_to_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, protocol: str
+    tmp_path: Path, anonbench: Callable[..., Any], kind: str, protocol: str
 ) -> None:
     store.save(make_result(protocol=PluginRef(name="recovery", version=1)), {}, tmp_path)
     out = tmp_path / "figure.pdf"
-    assert run("plot", kind, tmp_path, "--out", out) == 2
-    printed = capsys.readouterr().err
+    done = anonbench("plot", kind, tmp_path, "--out", out)
+    assert done.code == 2
+    printed = done.err
     assert "It has results of: recovery" in printed
     assert f"anonbench run --method blur --protocol {protocol} --suite demo " in printed
     assert not out.exists()
@@ -392,16 +379,18 @@ def test_what_is_missing_is_named_with_the_protocol_to_run(
     ],
 )
 def test_wrong_options_are_explained(
-    folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], expected: str
+    folder: Path, anonbench: Callable[..., Any], arguments: tuple[str, ...], expected: str
 ) -> None:
     kind, *others = arguments
-    assert run("plot", kind, folder, *others) == 2
-    assert expected in capsys.readouterr().err
+    done = anonbench("plot", kind, folder, *others)
+    assert done.code == 2
+    assert expected in done.err
 
 
-def test_one_channel_is_no_robustness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_channel_is_no_robustness(tmp_path: Path, anonbench: Callable[..., Any]) -> None:
     store.save(of_protocol("lfw-tar", "blur"), {}, tmp_path)
-    assert run("plot", "robustness", tmp_path, "--out", tmp_path / "x.pdf") == 2
-    printed = capsys.readouterr().err
+    done = anonbench("plot", "robustness", tmp_path, "--out", tmp_path / "x.pdf")
+    assert done.code == 2
+    printed = done.err
     assert "have one channel, png" in printed
     assert "--channel jpeg:75" in printed
