@@ -44,6 +44,29 @@ class Ties(StrEnum):
     CI = "ci"
 
 
+DeltaOption = Annotated[
+    bool,
+    typer.Option(
+        "--delta/--no-delta",
+        help="Behind each number its difference to the published one, e.g. `--delta`.",
+    ),
+]
+TiesOption = Annotated[
+    Ties,
+    typer.Option(
+        help="Numbers that are best together: printed alike, or with overlapping confidence "
+        "intervals, e.g. `--ties ci`."
+    ),
+]
+SpreadOption = Annotated[
+    Spread,
+    typer.Option(
+        help="Behind each number ± its standard deviation, its confidence interval in "
+        "brackets, or nothing, e.g. `--spread ci`."
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.command()(table)
@@ -86,27 +109,9 @@ def table(
             min=0, max=10, help="Decimals, e.g. `--digits 4`; without: as in the paper, else 3."
         ),
     ] = None,
-    delta: Annotated[
-        bool,
-        typer.Option(
-            "--delta/--no-delta",
-            help="Behind each number its difference to the published one, e.g. `--delta`.",
-        ),
-    ] = False,
-    ties: Annotated[
-        Ties,
-        typer.Option(
-            help="Numbers that are best together: printed alike, or with overlapping confidence "
-            "intervals, e.g. `--ties ci`."
-        ),
-    ] = Ties.PRINTED,
-    spread: Annotated[
-        Spread,
-        typer.Option(
-            help="Behind each number ± its standard deviation, its confidence interval in "
-            "brackets, or nothing, e.g. `--spread ci`."
-        ),
-    ] = Spread.STD,
+    delta: DeltaOption = False,
+    ties: TiesOption = Ties.PRINTED,
+    spread: SpreadOption = Spread.STD,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to a file, e.g. `--output table.tex`."),

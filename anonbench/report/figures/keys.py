@@ -17,14 +17,7 @@ def draw(source: Source) -> Drawing:
     panels = by_panel(items)
     said = warnings(items)
     with style.styled():
-        figure, axes = style.sheet(
-            len(panels),
-            columns=2,
-            width=source.choice.width,
-            height=4.6,
-            legend=style.line_legend(methods_of(items), source.choice.width),
-            notes=said,
-        )
+        figure, axes = style.line_sheet(len(panels), source.choice.width, methods_of(items), said)
         for ax, (name, inside) in zip(axes, panels.items(), strict=True):
             for item in inside:
                 look = style.look(item.place)

@@ -51,14 +51,7 @@ def _draw(source: Source, title: str, panel: Callable[[Axes, Sequence[Curve]], N
     panels = by_panel(items)
     said = warnings(items)
     with style.styled():
-        figure, axes = style.sheet(
-            len(panels),
-            columns=2,
-            width=source.choice.width,
-            height=4.6,
-            legend=style.line_legend(methods_of(items), source.choice.width),
-            notes=said,
-        )
+        figure, axes = style.line_sheet(len(panels), source.choice.width, methods_of(items), said)
         for ax, (name, inside) in zip(axes, panels.items(), strict=True):
             ax.set_title(style.heading(name, source.choice.width))
             panel(ax, [_curve(item) for item in inside])

@@ -151,6 +151,14 @@ def sheet(
     return figure, axes
 
 
+def line_sheet(
+    panels: int, width: float, methods: Mapping[str, int], notes: Sequence[str]
+) -> tuple[Figure, list[Axes]]:
+    """The `sheet` of figures with a line per method: two panels side by side, methods above."""
+    legend = line_legend(methods, width)
+    return sheet(panels, columns=2, width=width, height=4.6, legend=legend, notes=notes)
+
+
 def line_legend(labels: Mapping[str, int], width: float, lines: bool = True) -> list[Line2D]:
     """Handles of a legend.
 
