@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from anonbench.errors import BadConfig, MissingArtefact
 from anonbench.values import HiddenFormat
@@ -102,6 +102,8 @@ class MethodCard(Card):
         files: Weights that come with the method, as `PACKAGE/FILE`.
         file_config: Parameters that name a file of the user's, empty for none, and which of the
             weights and files above such a file takes the place of.
+        batch: Images at a time at which it is fastest where the user names no batch size; None
+            where the engine's own does as well. It decides no result.
         white_box_judges: Judges that the method's training or inference used.
         checkpoints: What is said otherwise where the parameter `checkpoint` has this value.
         variants: Parameters of each variant that the protocol `ablation` compares, by its title.
@@ -122,6 +124,7 @@ class MethodCard(Card):
     weights: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     file_config: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    batch: PositiveInt | None = None
     white_box_judges: tuple[str, ...] = ()
     checkpoints: dict[str, CheckpointCard] = Field(default_factory=dict)
     variants: dict[str, dict[str, ConfigValue]] = Field(default_factory=dict)
@@ -185,6 +188,8 @@ class JudgeCard(Card):
         file_config: Parameters that name a file or a folder of the user's with weights, empty for
             none, and the folder that it is looked for in (`~` is the user's own; empty for the
             working folder). A judge with such parameters and without `weights` needs one of them.
+        batch: Images at a time at which it is fastest where the user names no batch size; None
+            where the engine's own does as well. It decides no result.
         white_box_for: Method families that were trained or optimised against this judge.
     """
 
@@ -196,6 +201,7 @@ class JudgeCard(Card):
     weights: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     file_config: dict[str, str] = Field(default_factory=dict)
+    batch: PositiveInt | None = None
     white_box_for: tuple[str, ...] = ()
 
     def user_places(self) -> dict[str, Path]:
