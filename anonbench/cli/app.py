@@ -16,6 +16,7 @@ from anonbench.cli import (
     plot,
     run,
     table,
+    test_judge,
     test_method,
     train,
 )
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 groups = (
     explore, fetch, data, run, grid, photos, table, plot, ledger, compare, check, new_method,
-    test_method, parity, train,
+    test_method, test_judge, parity, train,
 )  # fmt: skip
 for group in groups:
     group.register(app)

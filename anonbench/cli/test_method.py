@@ -49,13 +49,19 @@ def test_method(
 
     Example: `anonbench test-method pixelate-heavy`
     """
-    from anonbench.testing import check_method, failures
+    from anonbench.testing import check_method
 
-    checks = check_method(name, device, size)
+    report("method", name, check_method(name, device, size), json)
+
+
+def report(kind: str, name: str, checks: "list[Check]", json: bool) -> None:
+    """Print the checks of a plug-in of a kind; exit with 1 where one failed."""
+    from anonbench.testing import failures
+
     failed = len(failures(checks))
     if json:
         rows = [{"name": c.name, "status": c.status, "detail": _detail(c)} for c in checks]
-        console.print_json({"method": name, "failed": failed, "checks": rows})
+        console.print_json({kind: name, "failed": failed, "checks": rows})
     else:
         _print_table(checks)
         passed = sum(check.passed for check in checks)
