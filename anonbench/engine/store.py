@@ -26,6 +26,22 @@ Value = NDArray[Any] | bytes
 FORMAT = 1
 
 
+class DamagedShard(Exception):
+    """Rows that were stored can no longer be read: their shard is damaged, or is gone.
+
+    Raised by `Artefact.read` at the first such row. The shard has then been dropped, from the disk
+    and from the artefact's index, and the user was told, so its rows are `missing`: whoever
+    computes anew what needed them finds everything else in the store.
+
+    Attributes:
+        shard: The file.
+    """
+
+    def __init__(self, shard: Path, reason: str) -> None:
+        super().__init__(f"The shard {shard} is damaged ({reason}).")
+        self.shard = shard
+
+
 class Row(dict[str, Value]):
     """What a stage computed for one sample: named arrays or bytes, or the reason of a failure."""
 
@@ -113,17 +129,32 @@ class Artefact:
         Args:
             ids: Samples.
             only: The one column to read; all columns where empty.
+
+        Raises:
+            DamagedShard: A row's shard is damaged or gone; its rows are missing from now on.
         """
         open_shard: Path | None = None
         columns: dict[str, NDArray[Any]] = {}
         for sample_id in ids:
             shard, row = self._where[sample_id]
             if shard != open_shard:
-                with np.load(shard, allow_pickle=False) as data:
-                    names = [n for n in data.files if not only or n.split(".")[0] == only]
-                    columns = {name: data[name] for name in names}
-                open_shard = shard
+                columns, open_shard = self._columns(shard, only), shard
             yield Row(sample_id, _unpack(columns, row))
+
+    def _columns(self, shard: Path, only: str) -> dict[str, NDArray[Any]]:
+        try:
+            with np.load(shard, allow_pickle=False) as data:
+                names = [n for n in data.files if not only or n.split(".")[0] == only]
+                return {name: data[name] for name in names}
+        except (zipfile.BadZipFile, FileNotFoundError, ValueError) as error:
+            self._drop(shard, str(error))
+            raise DamagedShard(shard, str(error)) from error
+
+    def _drop(self, shard: Path, reason: str) -> None:
+        self._warn(f"The shard {shard} is damaged ({reason}); its rows are computed again.")
+        shard.unlink(missing_ok=True)
+        self._errors, self._where, self._seen = {}, {}, set()
+        self.refresh()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

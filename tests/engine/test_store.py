@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anonbench.engine.store import Row, Store, content_key
+from anonbench.engine.store import DamagedShard, Row, Store, content_key
 from anonbench.errors import StoreError
 
 
@@ -79,6 +79,22 @@ def test_a_truncated_shard_is_dropped_with_a_warning(tmp_path: Path) -> None:
     assert store.artefact("stage", {}).missing(["x", "y"]) == ["x", "y"]
     assert len(warnings) == 1
     assert "damaged" in warnings[0]
+
+
+@pytest.mark.parametrize("harm", [lambda f: f.write_bytes(f.read_bytes()[:-9]), Path.unlink])
+def test_a_shard_that_is_damaged_or_gone_when_read_is_dropped(tmp_path: Path, harm) -> None:
+    warnings: list[str] = []
+    artefact = Store(warnings.append, tmp_path).artefact("stage", {})
+    artefact.write(rows("x", "y"))
+    (shard,) = artefact.folder.glob("*.npz")
+    artefact.write(rows("z"))
+    harm(shard)
+    with pytest.raises(DamagedShard) as caught:
+        list(artefact.read(["z", "x"]))
+    assert caught.value.shard == shard
+    assert not shard.exists()
+    assert artefact.missing(["x", "y", "z"]) == ["x", "y"]
+    assert len(warnings) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
