@@ -39,6 +39,7 @@ class Entry:
         published: Whether a paper printed it, rather than this suite having measured it.
         interval: Ends of its confidence interval, the first that its protocol reports.
         against: The published value to which its difference is shown.
+        result: Id of the result that has it; empty for a published number.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Entry:
     published: bool = False
     interval: tuple[float, float] | None = None
     against: float | None = None
+    result: str = ""
 
 
 # -------------------------------------------------------------------------------------- measured
@@ -95,6 +97,7 @@ def _measured(result: Result, metric: Metric, judge: JudgeRef | None) -> Entry:
         white_box=metric.white_box,
         ranked=result.status == "complete",
         interval=None if filled else _interval(metric),
+        result=result.id,
     )
 
 
@@ -131,6 +134,7 @@ def _failed(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
                 value=None,
                 instead="failed",
                 notes=(f"failed: {result.error or 'no reason given'}",),
+                result=result.id,
             )
 
 

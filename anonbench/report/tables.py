@@ -82,8 +82,28 @@ def plan_layout(
     return Layout(protocol, tuple(chosen), kept, show_published, digits)
 
 
+@dataclass(frozen=True)
+class Composed:
+    """A table with what stands behind it.
+
+    Attributes:
+        table: As it is printed.
+        entries: Per row, per column, the number; None where there is none.
+        shown: The results of which numbers are shown.
+    """
+
+    table: Table
+    entries: tuple[tuple[Entry | None, ...], ...]
+    shown: tuple[Result, ...]
+
+
 def build(results: Sequence[Result], layout: Layout, style: Style = PLAIN) -> Table:
     """The table of results of one protocol in a layout."""
+    return compose(results, layout, style).table
+
+
+def compose(results: Sequence[Result], layout: Layout, style: Style = PLAIN) -> Composed:
+    """The table of `build`, and the number behind each of its cells."""
     shown, superseded = newest(results)
     comparisons = Comparisons(layout.values if style.delta else ())
     cells = _first_per_cell(
@@ -99,7 +119,7 @@ def build(results: Sequence[Result], layout: Layout, style: Style = PLAIN) -> Ta
     columns = _columns(cells, layout, titles)
     notes = Notes()
     rows = _rows(cells, layout, columns, row_labels, notes, style)
-    return Table(
+    table = Table(
         name=layout.protocol,
         caption=caption(
             shown, layout.metrics, titles, style, has_reference=any(r.reference for r in rows)
@@ -111,6 +131,9 @@ def build(results: Sequence[Result], layout: Layout, style: Style = PLAIN) -> Ta
             *footnotes(shown, superseded, rows, layout.values if layout.show_published else ()),
         ),
     )
+    placed = {(row_labels[entry.row], _key(entry)): entry for entry in cells}
+    behind = tuple(tuple(placed.get((row.label, key)) for key in columns) for row in rows)
+    return Composed(table, behind, tuple(shown))
 
 
 def newest(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
