@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import sysconfig
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pages import ROOT, assert_printed, blocks, commands
 
 from anonbench import paths
 
-PAGE = (Path(__file__).parents[2] / "docs" / "add-a-method.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
 FIRST_PART, MEASURING = PAGE.split("\n## 6.")
-BLOCK = re.compile(r"^```(\w*) ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 @dataclass
@@ -30,11 +29,11 @@ class Reader:
 
     def follow(self, text: str) -> None:
         """Run the commands, write the files, and compare what the page says is printed or there."""
-        for language, place, content in BLOCK.findall(text):
+        for language, place, content in blocks(text):
             if language == "bash":
                 self.printed = self._run(content)
             elif language == "text":
-                assert_in_order(content, self.printed)
+                assert_printed(content, self.printed)
             elif place.startswith("in "):
                 assert content in (self.folder / place.removeprefix("in ")).read_text()
             else:
@@ -53,13 +52,6 @@ class Reader:
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
         return done.stdout
-
-
-def assert_in_order(lines: str, printed: str) -> None:
-    rest = printed
-    for line in lines.splitlines():
-        assert line in rest, f"{line!r} is not printed:\n{printed}"
-        rest = rest.split(line, 1)[1]
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +100,16 @@ def fresh_python(folder: Path) -> Path:
 
 
 def test_the_page_is_true_to_its_last_block(reader) -> None:
-    assert reader.followed == len(BLOCK.findall(FIRST_PART)) == FIRST_PART.count("\n```") // 2
+    assert reader.followed == len(blocks(FIRST_PART))
     assert (reader.folder / "block-shuffle" / "pyproject.toml").is_file()
 
 
 def test_the_method_of_the_page_can_be_measured_as_it_says(reader, artefact) -> None:
-    for name in re.findall(r"^anonbench fetch (.*)$", MEASURING, re.MULTILINE)[0].split():
+    for name in commands(MEASURING, "bash needs install")[0].split()[2:]:
         artefact(name)
     before = reader.followed
     reader.follow(MEASURING)
-    assert reader.followed - before == len(BLOCK.findall(MEASURING)) > 0
+    assert reader.followed - before == len(blocks(MEASURING)) > 0
     (result,) = (reader.folder / "runs").rglob("*.json")
     metrics = json.loads(result.read_text())["metrics"]
     recovered = next(m["value"] for m in metrics if m["name"] == "tar_recovered")

@@ -1,23 +1,18 @@
-"""docs/gate.md: its commands are run, and those that need models are at least understood."""
+"""docs/gate.md: the workflow that it shows. Its commands: tests/docs/test_page_commands.py."""
 
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
-import typer
+from pages import ROOT, blocks, commands, understood
 
 from anonbench import registry
-from anonbench.cli.app import app
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\S+) ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
-BLOCKS = BLOCK.findall(PAGE)
-WORKFLOW = next(text for _, name, text in BLOCKS if name == ".github/workflows/gate.yml")
+PAGE = ROOT / "docs" / "gate.md"
+WORKFLOW = next(block.text for block in blocks(PAGE) if block.language == "yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -26,37 +21,13 @@ def _beside_the_results(tmp_path, monkeypatch) -> None:
     (tmp_path / "results").symlink_to(ROOT / "results")
 
 
-def test_every_command_ends_and_prints_as_the_page_says(anonbench, tmp_path) -> None:
-    lines, printed = 0, ""
-    for language, how, text in BLOCKS:
-        if how.startswith("exit "):
-            for line in text.splitlines():
-                done = anonbench(*shlex.split(line)[1:])
-                status, printed = done.code, done.said
-                assert status == int(how.removeprefix("exit ")), printed
-                lines += 1
-        elif (language, how) == ("text", ""):
-            assert all(line in printed for line in text.splitlines()), printed
-        elif language == "toml":
-            (tmp_path / how).write_text(text)
-    assert lines == PAGE.count("```bash exit")
-
-
-def understood(line: str) -> dict[str, object]:
-    """The options of an anonbench command, read by its own parser without running it."""
-    program, name, *arguments = shlex.split(line)
-    assert program == "anonbench"
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    return dict(command.make_context(name, arguments).params)
-
-
 def steps() -> list[str]:
     return re.findall(r"run: (.*)$", WORKFLOW, re.MULTILINE)
 
 
 def test_what_the_workflow_runs_exists_and_measures_as_the_baseline_was() -> None:
     ours = [step.split(" >> ")[0] for step in steps() if step.startswith("anonbench")]
-    measured = [t for _, how, t in BLOCKS if how == "measure" for t in t.splitlines()]
+    measured = commands(PAGE, "bash needs models")
     assert [line.split()[1] for line in ours] == ["fetch", "run", "check", "check"]
     once, again = (understood(lines[1]) for lines in (measured, ours))
     assert {key for key in once if once[key] != again[key]} == {"output"}
@@ -74,7 +45,7 @@ def test_the_extras_of_the_workflow_exist() -> None:
     assert set(extras.split(",")) <= set(known["optional-dependencies"])
 
 
-def test_the_last_step_writes_the_whole_table(anonbench, tmp_path) -> None:
+def test_the_last_step_writes_the_whole_table(tmp_path) -> None:
     """As GitHub runs a step: by bash, with its exit status."""
     last = steps()[-1]
     assert WORKFLOW.split(last)[0].rstrip().endswith("- if: always()\n        run:")

@@ -1,21 +1,15 @@
-"""docs/compared-methods.md: every command of it is run, with an empty cache."""
+"""docs/compared-methods.md: its methods, and its commands without the files that they need."""
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from pages import ROOT, commands
 
 from anonbench import registry, weights
 from anonbench.results.published import tables
 
-PAGE = (Path(__file__).parents[2] / "docs" / "compared-methods.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\S+) ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
-
-
-def commands(kind: str) -> list[str]:
-    found = [text for language, how, text in BLOCK.findall(PAGE) if (language, how) == kind]
-    return [line for text in found for line in text.splitlines()]
+PAGE = (ROOT / "docs" / "compared-methods.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -23,29 +17,9 @@ def _with_nothing(anonbench_home, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def arguments(line: str) -> list[str]:
-    program, *others = shlex.split(line)
-    assert program == "anonbench"
-    return others
-
-
-def test_what_needs_no_weights_works_as_the_page_says(anonbench) -> None:
-    lines, printed = 0, ""
-    for language, how, text in BLOCK.findall(PAGE):
-        if (language, how) == ("bash", ""):
-            for line in text.splitlines():
-                done = anonbench(*arguments(line))
-                status, printed = done.code, done.said
-                assert status == 0, printed
-                lines += 1
-        elif language == "text":
-            assert all(line in printed for line in text.splitlines()), printed
-    assert lines >= 4
-
-
-@pytest.mark.parametrize("line", commands(("bash", "needs weights")))
+@pytest.mark.parametrize("line", commands(PAGE, "bash needs weights"))
 def test_without_the_files_there_is_one_error_and_nothing_else(anonbench, line, tmp_path) -> None:
-    done = anonbench(*arguments(line))
+    done = anonbench(*shlex.split(line)[1:])
     status, printed = done.code, done.said
     assert status == 2, printed
     assert printed.count("error:") == 1
@@ -54,21 +28,21 @@ def test_without_the_files_there_is_one_error_and_nothing_else(anonbench, line, 
     assert not list(tmp_path.rglob("*.json"))
 
 
-@pytest.mark.parametrize("line", commands(("bash", "import")))
+@pytest.mark.parametrize("line", commands(PAGE, "bash needs files"))
 def test_an_import_names_a_file_of_the_catalogue(anonbench, line) -> None:
     *_, name, file = line.split()
     taken = weights.catalogue()[name]
     assert taken.page
     named = {part.file for part in taken.parts} | set(re.findall(r"[\w.-]+\.\w+", taken.page))
     assert file in named
-    done = anonbench(*arguments(line))
+    done = anonbench(*shlex.split(line)[1:])
     status, printed = done.code, done.said
     assert status == 2
     assert f"There is no file {file}" in printed or "No such" in printed
 
 
 def test_every_compared_method_is_on_the_page_with_its_files() -> None:
-    imported = {line.split()[3] for line in commands(("bash", "import"))}
+    imported = {line.split()[3] for line in commands(PAGE, "bash needs files")}
     compared = {row.method for entry in tables().values() for row in entry.rows}
     for name in compared & set(registry.methods.names()) - {"identity"}:
         assert f"| `{name}` |" in PAGE
