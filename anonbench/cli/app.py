@@ -14,6 +14,7 @@ from anonbench.cli import (
     parity,
     photos,
     plot,
+    report,
     run,
     table,
     test_judge,
@@ -30,8 +31,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 groups = (
-    explore, fetch, data, run, grid, photos, table, plot, ledger, compare, check, new_method,
-    test_method, test_judge, parity, train,
+    explore, fetch, data, run, grid, photos, table, plot, report, ledger, compare, check,
+    new_method, test_method, test_judge, parity, train,
 )  # fmt: skip
 for group in groups:
     group.register(app)
