@@ -77,6 +77,10 @@ class UnreachableFar(UserError):
     """A false accept rate that the impostor pairs at hand cannot resolve."""
 
 
+class TypesettingFailed(UserError):
+    """LaTeX is not installed, or did not accept a document."""
+
+
 class StoreError(UserError):
     """The artefact store or the output folder cannot be written or read."""
 

@@ -25,8 +25,17 @@ class Format(StrEnum):
     LATEX = "latex"
     MARKDOWN = "markdown"
     HTML = "html"
+    PDF = "pdf"
     CSV = "csv"
     SHEET = "csv-table"
+
+
+class Document(StrEnum):
+    """Document classes of a whole LaTeX document."""
+
+    NONE = "none"
+    ARTICLE = "article"
+    IEEETRAN = "ieeetran"
 
 
 class Spread(StrEnum):
@@ -44,6 +53,17 @@ class Ties(StrEnum):
     CI = "ci"
 
 
+EVERY = "all"
+"""The layout that means all tables."""
+
+DocumentOption = Annotated[
+    Document,
+    typer.Option(
+        help="Of LaTeX and PDF: a whole document of this class, the one-column article or the "
+        "IEEE's two columns; LaTeX is otherwise what a paper can include, e.g. "
+        "`--document ieeetran`."
+    ),
+]
 DeltaOption = Annotated[
     bool,
     typer.Option(
@@ -85,7 +105,8 @@ def table(
         str,
         typer.Option(
             help="One table as in a paper, its numbers above those measured here, "
-            "e.g. `--layout drdpgan-table-2`.",
+            "e.g. `--layout drdpgan-table-2`; `all` for a table per protocol and then every "
+            "table of the papers, whether anything of it was measured or not.",
             metavar="TABLE",
         ),
     ] = "",
@@ -112,6 +133,7 @@ def table(
     delta: DeltaOption = False,
     ties: TiesOption = Ties.PRINTED,
     spread: SpreadOption = Spread.STD,
+    document: DocumentOption = Document.NONE,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to a file, e.g. `--output table.tex`."),
@@ -123,35 +145,35 @@ def table(
     then what was measured here, a group per data, judge and channel; methods are columns where
     the paper has them so.
 
-    LaTeX needs the packages booktabs and graphicx; what is larger than a page comes in parts.
+    LaTeX needs the packages booktabs and graphicx; what is larger than a page comes in parts. A
+    PDF needs LaTeX (on Debian: texlive-latex-recommended) and --output.
 
     Of the two kinds of CSV, csv-table is the table as printed; csv is long: one line per metric,
     whatever --metric says, with every field.
 
     Example: `anonbench table runs --layout g2face-table-1 --format latex`.
     """
-    from anonbench.errors import BadConfig
     from anonbench.report.cells import Style
     from anonbench.results import store
 
-    if layout and metric:
-        raise BadConfig(
-            f"--layout {layout} already says which metrics are shown.",
-            mend="Leave --metric or --layout out.",
-        )
+    _check_options(layout, metric, format_, document, output)
+    paper = "" if layout == EVERY else layout
     results = store.load_folder(folder, console.report_error)
-    grouped = _by_protocol(results, folder, protocol, layout)
+    grouped = _by_protocol(results, folder, protocol, paper)
     if format_ is Format.CSV:
-        text = _csv(grouped, layout, published)
+        _emit(_csv(grouped, paper, published), output)
+        return
+    metrics = tuple(name for name in metric.split(",") if name)
+    style = Style(spread.value, ties.value, delta)
+    tables = [] if paper else _tables(grouped, metrics, published, digits, style)
+    papers = _papers(protocol) if layout == EVERY else [paper] if paper else []
+    tables += [_paper_table(grouped, name, published, digits, style) for name in papers]
+    if format_ is Format.PDF and output is not None:
+        _typeset(tables, document, folder, output)
+    elif document is not Document.NONE:
+        _emit(_document(tables, document, folder), output)
     else:
-        metrics = tuple(name for name in metric.split(",") if name)
-        style = Style(spread.value, ties.value, delta)
-        if layout:
-            tables = [_paper_table(grouped, layout, published, digits, style)]
-        else:
-            tables = _tables(grouped, metrics, published, digits, style)
-        text = _render(tables, format_, to_file=output is not None)
-    _emit(text, output)
+        _emit(_render(tables, format_, to_file=output is not None), output)
 
 
 def schema() -> None:
@@ -162,6 +184,36 @@ def schema() -> None:
     from anonbench.results import store
 
     _emit(store.schema(), None)
+
+
+def _check_options(
+    layout: str, metric: str, format_: Format, document: Document, output: Path | None
+) -> None:
+    from anonbench.errors import BadConfig
+
+    if layout and metric:
+        raise BadConfig(
+            f"--layout {layout} already says which metrics are shown.",
+            mend="Leave --metric or --layout out.",
+        )
+    if format_ is Format.PDF and output is None:
+        raise BadConfig("A PDF needs a file.", mend="Name it, such as --output tables.pdf")
+    if document is not Document.NONE and format_ not in (Format.LATEX, Format.PDF):
+        raise BadConfig(
+            f"--document {document} says nothing about --format {format_}.",
+            why="Documents are LaTeX or PDF.",
+        )
+
+
+def _papers(protocol: str) -> list[str]:
+    """The tables of the papers, those with numbers of a protocol where one is asked for."""
+    from anonbench.results import published
+
+    return [
+        name
+        for name, paper in published.tables().items()
+        if not protocol or protocol in {value.protocol for value in paper.values()}
+    ]
 
 
 def _by_protocol(
@@ -259,6 +311,25 @@ def _render(tables: Sequence[Table], format_: Format, *, to_file: bool) -> str:
     styled = console.out.is_terminal and not to_file
     width = console.out.width if styled else None
     return "\n".join(terminal.text(table, width=width, styled=styled) for table in tables)
+
+
+def _document(tables: Sequence[Table], document: Document, folder: Path) -> str:
+    from anonbench.report import document as documents
+
+    kind = Document.ARTICLE if document is Document.NONE else document
+    return documents.document(tables, kind, f"Tables of {folder.resolve().name}")
+
+
+def _typeset(tables: Sequence[Table], document: Document, folder: Path, output: Path) -> None:
+    """Write a PDF; what sticks out of its pages is told on stderr."""
+    from anonbench.files import atomic_write
+    from anonbench.report.typeset import typeset
+
+    made = typeset(_document(tables, document, folder))
+    atomic_write(output, lambda path: path.write_bytes(made.pdf))
+    for line in made.overfull:
+        console.err.print(f"warning: {line}", markup=False)
+    console.out.print(f"{output}: {len(tables)} tables", markup=False)
 
 
 def _emit(text: str, output: Path | None) -> None:

@@ -28,54 +28,71 @@ def caption(
     style: Style = PLAIN,
     *,
     has_reference: bool,
-) -> str:
-    """Metric, data, conditions that all measured columns share, what ± is, counts, ranking."""
+) -> tuple[str, str]:
+    """What stands above a table, in two parts, the second of which may stand below it.
+
+    Returns:
+        Metric, data, what ± is and the ranking; then counts, and conditions that all measured
+        columns share.
+    """
     datasets = _distinct(entries.data(result).title for result in results)
     seeds = _distinct(str(result.setup.seed) for result in results)
     facts = _shared([entries.conditions(result).facts for result in results])
-    parts = [
+    lead = [
         f"{_list(titles.values())} on {_list(datasets)}.",
-        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
         *_spreads(results, metrics, style),
-        *_common_counts(results),
         _ranking(style),
         *([DELTA] if style.delta else []),
+        *([REFERENCE_APART] if has_reference else []),
     ]
-    if has_reference:
-        parts.append(REFERENCE_APART)
-    return " ".join(parts)
+    rest = [
+        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
+        *_common_counts(results),
+    ]
+    return " ".join(lead), " ".join(rest)
 
 
-def paper_caption(paper: PublishedTable, results: Sequence[Result], style: Style = PLAIN) -> str:
+def paper_caption(
+    paper: PublishedTable, results: Sequence[Result], style: Style = PLAIN
+) -> tuple[str, str]:
     """Which table of a paper it follows, and under which conditions numbers were measured here.
 
     Args:
         paper: The published table.
         results: Results of which numbers are shown.
         style: How numbers are printed and ranked.
+
+    Returns:
+        What must stand above the table, and the conditions, which may stand below it.
     """
     data = _list(_distinct(entries.data(result).title for result in results)) or "nothing"
-    parts = [
+    lead = [
         f"After {paper.paper}, Table {paper.number} (“{paper.title}”).",
         f"Measured here: {data}.",
+        *_spreads(results, [*(c.metric for c in paper.columns), *paper.beside], style),
+        *([DELTA] if style.delta else []),
+        *(_paper_ranking(paper, results, style) if paper.rows_are == "methods" else ()),
     ]
+    return " ".join(lead), " ".join(_paper_conditions(results))
+
+
+def _paper_ranking(paper: PublishedTable, results: Sequence[Result], style: Style) -> Iterator[str]:
+    groups = WITHIN_GROUPS.format("columns" if paper.transposed else "rows")
+    yield _ranking(style).replace("included.", groups)
+    if any(result.method.name == REFERENCE for result in results):
+        yield REFERENCE_APART
+
+
+def _paper_conditions(results: Sequence[Result]) -> Iterator[str]:
+    """What all results share, then what those of each protocol do."""
     if results:
         facts = [f"{k} {v}" for k, v in _shared([entries.circumstances(r) for r in results])]
         seeds = _distinct(str(result.setup.seed) for result in results)
-        parts.append(f"Conditions: {', '.join(facts)}, seed {_list(seeds)}.")
+        yield f"Conditions: {', '.join(facts)}, seed {_list(seeds)}."
     for name, group in by_protocol(results).items():
         shared = dict(_shared([entries.protocol(result) for result in group]))
-        lead = shared.pop("protocol", name)
-        parts.append(f"{lead}: {', '.join(f'{k} {v}' for k, v in shared.items())}.")
-    parts += _spreads(results, [*(c.metric for c in paper.columns), *paper.beside], style)
-    parts += [DELTA] if style.delta else []
-    if paper.rows_are == "datasets":
-        return " ".join(parts)
-    groups = WITHIN_GROUPS.format("columns" if paper.transposed else "rows")
-    parts.append(_ranking(style).replace("included.", groups))
-    if any(result.method.name == REFERENCE for result in results):
-        parts.append(REFERENCE_APART)
-    return " ".join(parts)
+        protocol = shared.pop("protocol", name)
+        yield f"{protocol}: {', '.join(f'{k} {v}' for k, v in shared.items())}."
 
 
 def footnotes(

@@ -13,6 +13,9 @@ from unicodedata import combining, normalize
 from anonbench.report import pages
 from anonbench.report.model import Cell, Column, Note, Row, Table
 
+PACKAGES = "booktabs,graphicx"
+"""What a document must load."""
+
 _ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -61,17 +64,20 @@ _ESCAPES = str.maketrans(
         "’": "'",
         "…": r"\dots{}",
         "\u00a0": "~",
+        "\u2060": "{}",
         "\n": " ",
     }
 )
 _LATIN = 0x180  # the first code point behind the accented letters that LaTeX knows
 _LACKING = "ÐðÞþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ"  # those before it that its default font has not
 _STYLES = {0: "%s", 1: r"\textbf{%s}", 2: r"\underline{%s}"}
+_LIGATURE = re.compile("-(?=-)")  # of hyphens, which would print as a dash
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 _NARROW = 56  # characters that fit one column of two, in the type of footnotes
 _CAPTION = 48, 84  # characters of a caption's line in one column of two, and across both
 _CAPTION_LINE = 1.3  # its height, in lines of the table
 _SHORT = 30  # lines of a table that may stand at the top of a page of text
+_SENTENCE = re.compile(r".*?\.(?= |$)")
 
 
 def escape(text: str) -> str:
@@ -80,7 +86,7 @@ def escape(text: str) -> str:
     Letters with accents stay as they are. A character that LaTeX's own fonts lack is replaced by
     its simpler form where Unicode has one, else by its code point.
     """
-    return "".join(map(_printable, text))
+    return "".join(map(_printable, _LIGATURE.sub("-\u2060", text)))
 
 
 def _printable(character: str) -> str:
@@ -92,12 +98,19 @@ def _printable(character: str) -> str:
     return f"[U+{ord(character):04X}]" if simple == character else escape(simple)
 
 
-def latex(table: Table) -> str:
+def latex(table: Table, placement: str = "") -> str:
     """One `table` environment, or `table*` where it is wide, or several of them.
 
-    Needs booktabs and graphicx. Notes on the whole table stand in the last environment, or as
-    text of the document below it where they would fill the page.
+    Needs `PACKAGES`. Notes on the whole table, and the part of the caption that says how it was
+    measured, stand in the last environment, or as text of the document below it where they would
+    fill the page.
+
+    Args:
+        table: The table.
+        placement: Where it stands in a document of one column, such as `H`; by default LaTeX may
+            choose the top of a page, or a page of its own where the table is not short.
     """
+    table = _with_short_caption(table)
     wide = pages.width(table) > _NARROW
     line = _CAPTION[wide]
     above = _CAPTION_LINE * len(pages.folded(table.caption, line))
@@ -108,27 +121,38 @@ def latex(table: Table) -> str:
         last = replace(parts[-1], notes=(*parts[-1].notes, *apart))
         parts, apart = [*parts[:-1], last], []
     blocks = [
-        "\n".join(_float(part, number, len(parts), titled=bool(table.spans()), wide=wide))
+        "\n".join(
+            _float(part, number, len(parts), placement, titled=bool(table.spans()), wide=wide)
+        )
         for number, part in enumerate(parts, start=1)
     ]
     if apart:
         blocks.append("\n".join(_notes_apart(table, apart)))
-    return "% needs \\usepackage{booktabs,graphicx}\n" + "\n\n".join(blocks) + "\n"
+    return f"% needs \\usepackage{{{PACKAGES}}}\n" + "\n\n".join(blocks) + "\n"
 
 
-def _float(part: Table, number: int, of: int, *, titled: bool, wide: bool) -> Iterator[str]:
+def _with_short_caption(table: Table) -> Table:
+    """The table with the rest of its caption as the first of its notes."""
+    rest = table.caption.removeprefix(table.lead).strip() if table.lead else ""
+    return replace(table, caption=table.lead, notes=(Note(rest), *table.notes)) if rest else table
+
+
+def _float(
+    part: Table, number: int, of: int, placement: str, *, titled: bool, wide: bool
+) -> Iterator[str]:
     """One environment; all but the first repeat the number of the first."""
-    environment = "table*" if wide else "table"
+    environment = "table*" if wide and not placement else "table"
     short = of == 1 and pages.height(part) + pages.note_lines(part.notes, pages.WIDTH) < _SHORT
-    yield rf"\begin{{{environment}}}[{'t' if short else 'tp'}]"
+    yield rf"\begin{{{environment}}}[{placement or ('t' if short else 'tp')}]"
     yield r"  \centering"
     if wide or of > 1 or any(row.group for row in part.rows):
         yield r"  \footnotesize\setlength{\tabcolsep}{4pt}"
     if number > 1:
         yield r"  \addtocounter{table}{-1}"
-        yield rf"  \caption[]{{(continued, {number} of {of})}}"
+        yield r"  \renewcommand\addcontentsline[3]{}% the list has the first part"
+        yield rf"  \caption{{(continued, {number} of {of})}}"
     else:
-        yield rf"  \caption{{{escape(part.caption)}}}"
+        yield rf"  \caption[{{{_listed(part)}}}]{{{escape(part.caption)}}}"
         yield rf"  \label{{tab:{part.name}}}"
     yield r"  \smallskip"
     yield r"  \sbox0{%"
@@ -136,6 +160,12 @@ def _float(part: Table, number: int, of: int, *, titled: bool, wide: bool) -> It
     yield r"  }\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"
     yield from (f"  {line}".rstrip() for line in _notes(part.notes))
     yield rf"\end{{{environment}}}"
+
+
+def _listed(table: Table) -> str:
+    """What a list of tables shows: the name and the first sentence."""
+    first = _SENTENCE.match(table.caption)
+    return escape(f"{table.name}: {first[0] if first else table.caption}")
 
 
 def _tabular(table: Table, *, titled: bool) -> Iterator[str]:

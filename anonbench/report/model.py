@@ -77,7 +77,8 @@ class Note:
 class Table:
     """A table: `name` identifies it in references and file names, `stub` heads its row labels.
 
-    `across` would head them if rows were columns.
+    `lead` is the start of the caption that must stand above it; where space is short the rest may
+    stand below. `across` would head row labels if rows were columns.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Table:
     notes: tuple[Note, ...]
     stub: str = "Method"
     across: str = "Metric"
+    lead: str = ""
 
     def transposed(self) -> Table:
         """Rows as columns and columns as rows; twice gives the table itself."""

@@ -123,9 +123,11 @@ def build(
         *([REPEATED] if repeats else []),
     ]
     values = tuple(paper.values()) if show_published else ()
+    lead, conditions = paper_caption(paper, shown, style)
     table = Table(
         name=paper.id,
-        caption=paper_caption(paper, shown, style),
+        caption=f"{lead} {conditions}".strip(),
+        lead=lead,
         columns=tuple(columns.values()),
         rows=tuple(rows),
         notes=(

@@ -119,11 +119,13 @@ def compose(results: Sequence[Result], layout: Layout, style: Style = PLAIN) -> 
     columns = _columns(cells, layout, titles)
     notes = Notes()
     rows = _rows(cells, layout, columns, row_labels, notes, style)
+    lead, conditions = caption(
+        shown, layout.metrics, titles, style, has_reference=any(r.reference for r in rows)
+    )
     table = Table(
         name=layout.protocol,
-        caption=caption(
-            shown, layout.metrics, titles, style, has_reference=any(r.reference for r in rows)
-        ),
+        caption=f"{lead} {conditions}".strip(),
+        lead=lead,
         columns=tuple(columns.values()),
         rows=tuple(rows),
         notes=(

@@ -10,6 +10,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from numpy.testing import assert_allclose
 from result_factory import make_method, make_metric, make_result
 from sklearn.metrics import roc_curve
 
@@ -314,15 +315,57 @@ def test_variants_are_told_apart_by_settings_and_not_by_hashes(
 
 
 # ------------------------------------------------------------------------------------ command line
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_writes_a_file(
-    folder: Path, tmp_path: Path, anonbench: Callable[..., Any], kind: str
+def test_all_draws_every_kind_and_says_what_it_left_out(
+    folder: Path, tmp_path: Path, anonbench: Callable[..., Any]
 ) -> None:
-    out = tmp_path / "figure.svg"
-    done = anonbench("plot", kind, folder, "--out", out)
+    done = anonbench("plot", "all", folder, "--out", tmp_path / "out", "--format", "svg")
     assert done.code == 0
-    assert "<svg" in out.read_text(encoding="utf-8")
-    assert done.out.startswith(str(out))
+    drawn = [tmp_path / "out" / f"{name}.svg" for name in KINDS]
+    *lines, skipped = done.out.splitlines()
+    assert lines == list(map(str, drawn))
+    assert all("<svg" in file.read_text(encoding="utf-8") for file in drawn)
+    assert skipped.startswith("skipped identity-map-3d: ")
+    assert "have 'tsne3'" in skipped
+    captions = (tmp_path / "out" / "captions.txt").read_text(encoding="utf-8")
+    assert [line for line in captions.splitlines() if line.endswith(".svg")] == [
+        file.name for file in drawn
+    ]
+
+
+def test_all_fails_where_there_is_nothing_to_draw(
+    tmp_path: Path, anonbench: Callable[..., Any]
+) -> None:
+    store.save(make_result(protocol=PluginRef(name="recovery", version=1)), {}, tmp_path)
+    done = anonbench("plot", "all", tmp_path, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert done.out.count("skipped ") == len(KINDS) + 1
+    assert "No figure was drawn." in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_recovered_probes_are_a_dotted_line_of_the_same_colour(tmp_path: Path) -> None:
+    published, recovered = pair_scores(0), pair_scores(1)
+    both = published | {
+        f"{name}_recovered": recovered[name] for name in ("distance", "found_probe")
+    }
+    for method in ("identity", "blur"):
+        store.save(of_protocol("lfw-tar", method), {"dlib-resnet": both}, tmp_path)
+    source = open_source(tmp_path, store.load_folder(tmp_path), Choice())
+    (panel,) = KINDS["roc"].draw(source).figure.axes
+    (dotted,) = [line for line in panel.lines if line.get_linestyle() == ":"]
+    (solid,) = [line for line in panel.lines if line.get_label() == "Blur"]
+    assert dotted.get_color() == solid.get_color()
+    assert_allclose(dotted.get_xydata().T, roc_points(stored_pairs(recovered, "fallback")))
+
+
+def test_versions_of_the_protocol_share_a_panel(tmp_path: Path) -> None:
+    for version, method in enumerate(("identity", "blur"), start=1):
+        made = of_protocol("lfw-tar", method)
+        protocol = made.protocol.model_copy(update={"version": version})
+        changed = made.model_copy(update={"protocol": protocol})
+        store.save(changed, {"dlib-resnet": pair_scores(version)}, tmp_path)
+    source = open_source(tmp_path, store.load_folder(tmp_path), Choice())
+    assert len(KINDS["roc"].draw(source).figure.axes) == 1
 
 
 @pytest.mark.parametrize(
@@ -373,6 +416,8 @@ def test_what_is_missing_is_named_with_the_protocol_to_run(
         (("rok", "--out", "x.pdf"), "Did you mean roc?"),
         (("roc", "--out", "x.jpg"), "cannot be written as 'x.jpg'"),
         (("bits", "--out", "x.pdf", "--dims", "3"), "It is an option of: identity-map."),
+        (("bits", "--out", "x.pdf", "--format", "svg"), "--format is an option of `all`."),
+        (("all", "--out", "x", "--dims", "3"), "`all` has no --dims."),
         (("roc", "--out", "x.pdf", "--method", "blurr"), "There are: blur, identity."),
         (("pareto", "--out", "x.pdf", "--x", "tar"), "does not name a metric"),
         (("pareto", "--out", "x.pdf", "--x", "lfw-tar/eer"), "There are: lfw-tar/tar/dlib-resnet."),

@@ -148,7 +148,7 @@ def test_a_tall_table_comes_in_parts_with_repeated_headings_and_every_cell_once(
     source = latex(tall(100, 3))
     parts = source.split(r"\end{table}")[:-1]
     assert len(parts) == 3
-    assert r"\caption{Numbers.}" in parts[0]
+    assert r"\caption[{tall: Numbers.}]{Numbers.}" in parts[0]
     for number, part in enumerate(parts, start=1):
         assert r"column 0 & column 1 & column 2 \\" in part
         assert (rf"(continued, {number} of 3)" in part) == (number > 1)

@@ -35,7 +35,7 @@ SMALL = Table(
 SMALL_LATEX = r"""% needs \usepackage{booktabs,graphicx}
 \begin{table}[t]
   \centering
-  \caption{TAR on a\_b\&c\%.}
+  \caption[{lfw-tar: TAR on a\_b\&c\%.}]{TAR on a\_b\&c\%.}
   \label{tab:lfw-tar}
   \smallskip
   \sbox0{%

@@ -5,9 +5,9 @@ Nothing here is imported with matplotlib before a figure is drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anonbench.report.figures.drawing import Drawing
@@ -59,3 +59,25 @@ KINDS = {
     "roc": Kind("roc:draw_roc", "true accepts over false accepts, with 95 % bands"),
     "tsne": Kind("maps:draw_tsne", "dummy identities of the same faces (G²Face, Fig. 7)"),
 }
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One of all figures that a folder of results can give.
+
+    Attributes:
+        name: Of its file.
+        kind: One of `KINDS`.
+        options: Those of the kind.
+    """
+
+    name: str
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+SHEETS = (
+    *(Sheet(name, name) for name in KINDS),
+    Sheet("identity-map-3d", "identity-map", {"dims": 3}),
+)
+"""A figure of every kind, of the maps also one in three dimensions."""

@@ -36,6 +36,14 @@ def stored_pairs(scores: Scores, undetected: str) -> ScoredPairs:
     return pairs[~np.isnan(distance)]
 
 
+def with_recovered_probes(scores: Scores) -> Scores | None:
+    """Stored verification scores with genuine probes as recovered; None where none could be."""
+    if "distance_recovered" not in scores:
+        return None
+    names = ("distance", "found_probe")
+    return scores | {name: scores[f"{name}_recovered"] for name in names}
+
+
 def roc_points(pairs: ScoredPairs) -> tuple[Floats, Floats]:
     """FAR and TAR at every threshold that tells two pairs apart, from accepting none on.
 

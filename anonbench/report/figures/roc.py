@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,22 @@ import numpy as np
 from anonbench.metrics.verification import Floats
 from anonbench.report.figures import style
 from anonbench.report.figures.drawing import Drawing, conditions, warnings
-from anonbench.report.figures.rates import band, roc_points, stored_pairs
+from anonbench.report.figures.rates import (
+    band,
+    roc_points,
+    stored_pairs,
+    with_recovered_probes,
+)
 from anonbench.report.figures.source import Item, Source, by_panel, methods_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 PROTOCOL = "lfw-tar"
-_NOT_DECISIVE = ("rule", "far", "bootstrap", "bootstrap_seed")
+_NOT_DECISIVE = ("protocol", "rule", "far", "bootstrap", "bootstrap_seed")
+"""Versions of the protocol differ in what they report of the same pairs."""
+_RECOVERED: style.Line = ":"
 _BAND_POINTS = 60
 _MARKS = 5
 _RATES = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
@@ -26,7 +34,10 @@ _RATES = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 
 @dataclass(frozen=True)
 class Curve:
-    """FAR and TAR of one item, and the band of TAR at some FARs."""
+    """FAR and TAR of one item, and the band of TAR at some FARs.
+
+    `recovered` is FAR and TAR with probes as recovered, where the method is reversible.
+    """
 
     item: Item
     far: Floats
@@ -34,6 +45,7 @@ class Curve:
     at: Floats
     low: Floats
     high: Floats
+    recovered: tuple[Floats, Floats] | None
 
 
 def draw_roc(source: Source) -> Drawing:
@@ -50,14 +62,18 @@ def _draw(source: Source, title: str, panel: Callable[[Axes, Sequence[Curve]], N
     items = source.items(PROTOCOL, "distance", apart=_NOT_DECISIVE)
     panels = by_panel(items)
     said = warnings(items)
+    width = source.choice.width
+    curves = {name: [_curve(item) for item in inside] for name, inside in panels.items()}
+    more = _legend(curve for inside in curves.values() for curve in inside)
     with style.styled():
-        figure, axes = style.line_sheet(len(panels), source.choice.width, methods_of(items), said)
-        for ax, (name, inside) in zip(axes, panels.items(), strict=True):
-            ax.set_title(style.heading(name, source.choice.width))
-            panel(ax, [_curve(item) for item in inside])
+        figure, axes = style.line_sheet(len(panels), width, methods_of(items), said, more)
+        for ax, (name, inside) in zip(axes, curves.items(), strict=True):
+            ax.set_title(style.heading(name, width))
+            panel(ax, inside)
     replicates = {item.result.protocol.config.get("bootstrap") for item in items}
     caption = (
-        f"{title} over the pairs of all folds, genuine probes as published.",
+        f"{title} over the pairs of all folds, genuine probes as published"
+        f"{', dotted as recovered from the published files' if more else ''}.",
         f"Bands: pointwise 95 % by percentile bootstrap over identities, thresholds chosen anew in "
         f"each of {', '.join(map(str, replicates))} replicates, as the protocol draws them.",
         conditions(items),
@@ -71,7 +87,23 @@ def _curve(item: Item) -> Curve:
     far, tar = roc_points(pairs)
     at = np.geomspace(1 / (~pairs.same).sum(), 1, _BAND_POINTS)
     low, high = band(pairs, at, int(config["bootstrap"]), int(config["bootstrap_seed"]))
-    return Curve(item, far, tar, at, low, high)
+    return Curve(item, far, tar, at, low, high, _recovered(item))
+
+
+def _recovered(item: Item) -> tuple[Floats, Floats] | None:
+    """Nothing for the original either, of which recovered images are the published ones."""
+    scores = None if item.is_reference else with_recovered_probes(item.scores)
+    if scores is None:
+        return None
+    return roc_points(stored_pairs(scores, str(item.result.protocol.config["undetected"])))
+
+
+def _legend(curves: Iterable[Curve]) -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
+    if all(curve.recovered is None for curve in curves):
+        return []
+    return [Line2D([], [], color="black", linestyle=_RECOVERED, label="recovered")]
 
 
 def _roc_panel(ax: Axes, curves: Sequence[Curve]) -> None:
@@ -79,6 +111,7 @@ def _roc_panel(ax: Axes, curves: Sequence[Curve]) -> None:
 
     for curve in curves:
         _line(ax, curve, curve.tar)
+        _dots(ax, curve, lambda tar: tar)
         _band(ax, curve, curve.low, curve.high)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(numticks=9))
@@ -98,6 +131,7 @@ def _det_panel(ax: Axes, curves: Sequence[Curve]) -> None:
 
     for curve in curves:
         _line(ax, curve, 1 - curve.tar)
+        _dots(ax, curve, lambda tar: 1 - tar)
         _band(ax, curve, 1 - curve.high, 1 - curve.low)
     ax.set_xscale("function", functions=(deviates, ndtr))
     ax.set_yscale("function", functions=(deviates, ndtr))
@@ -127,6 +161,13 @@ def _line(ax: Axes, curve: Curve, rates: Floats) -> None:
         markevery=sorted({int(np.searchsorted(curve.far, place)) for place in places}),
         label=curve.item.label,
     )
+
+
+def _dots(ax: Axes, curve: Curve, rates: Callable[[Floats], Floats]) -> None:
+    if curve.recovered:
+        far, tar = curve.recovered
+        colour = style.look(curve.item.place).colour
+        ax.plot(far, rates(tar), color=colour, linestyle=_RECOVERED)
 
 
 def _band(ax: Axes, curve: Curve, low: Floats, high: Floats) -> None:

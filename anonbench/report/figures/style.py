@@ -152,10 +152,17 @@ def sheet(
 
 
 def line_sheet(
-    panels: int, width: float, methods: Mapping[str, int], notes: Sequence[str]
+    panels: int,
+    width: float,
+    methods: Mapping[str, int],
+    notes: Sequence[str],
+    more: Sequence[Artist] = (),
 ) -> tuple[Figure, list[Axes]]:
-    """The `sheet` of figures with a line per method: two panels side by side, methods above."""
-    legend = line_legend(methods, width)
+    """The `sheet` of figures with a line per method: two panels side by side, methods above.
+
+    More artists with labels may stand behind the methods.
+    """
+    legend = [*line_legend(methods, width), *more]
     return sheet(panels, columns=2, width=width, height=4.6, legend=legend, notes=notes)
 
 
