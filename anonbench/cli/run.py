@@ -129,9 +129,10 @@ Device = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="Images per network call. Example: --batch-size 64",
+        help="Images per network call; without: for each network what its card says, else 32. "
+        "Example: --batch-size 64",
         min=1,
         rich_help_panel=_MACHINE,
     ),
@@ -139,8 +140,17 @@ BatchSize = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Processes that find faces; all cores by default. Example: --workers 1",
+        help="Processes that decode, align, encode and find faces beside the networks; as many "
+        "as cores by default, 1 means none. Example: --workers 1",
         min=1,
+        rich_help_panel=_MACHINE,
+    ),
+]
+PrecisionName = Annotated[
+    str,
+    typer.Option(
+        help="What networks compute in: fp32, bf16 (under autocast; a result of its own), or auto: "
+        "bf16 where the device is made for it. Example: --precision auto",
         rich_help_panel=_MACHINE,
     ),
 ]
@@ -183,7 +193,8 @@ def run(
     detector: DetectorName = "dlib-hog",
     undetected: Undetected = None,
     device: Device = "auto",
-    batch_size: BatchSize = 32,
+    precision: PrecisionName = "fp32",
+    batch_size: BatchSize = None,
     workers: Workers = None,
     overwrite: Existing = "missing",
     offline: Offline = False,
@@ -214,6 +225,7 @@ def run(
         "presentation": presentation,
         "undetected": undetected,
         "device": device,
+        "precision": precision,
         "batch_size": batch_size,
         "overwrite": overwrite,
         "offline": offline,

@@ -18,7 +18,8 @@ from anonbench.engine.recipient import (
     RecoverWithWrongBits,
 )
 from anonbench.engine.remarks import sum_up
-from anonbench.engine.stages import Crop, FindFaces, Publish, Stage
+from anonbench.engine.stages import Crop, FindFaces, Publish
+from anonbench.engine.steps import Stage
 from anonbench.engine.store import Artefact
 from anonbench.engine.wrong_keys import WRONG_KEYS
 from anonbench.values import Needs, Source
@@ -204,6 +205,7 @@ class _Collector:
                 "channel": setup.channel,
                 "presentation": setup.presentation,
                 **beside,
+                **job.numerics,
             },
             self.originals,
             stored_faces=self.faces,
@@ -260,7 +262,7 @@ class _Collector:
 
     def _received_key(self, published: Gathered) -> dict[str, Any]:
         """What decides the crops that a recipient gives the method: method and seed included."""
-        key: dict[str, Any] = {"images": published.stored.key if published.stored else ""}
+        key: dict[str, Any] = {"images": _key(published.stored), **self._job.numerics}
         if faces := self._received_faces(published):
             fallback = list(self._job.dataset.card.fallback_box)
             key |= {"faces": faces.key, "fallback": fallback}
@@ -297,7 +299,11 @@ class _Collector:
     def _compare(self, judge: JudgeCard, source: Gathered) -> Stage:
         return Compare(
             f"compare {source.label} by {judge.name}",
-            {"images": _key(source.stored), "judge": key_of(self._job.judge_refs[judge.name])},
+            {
+                "images": _key(source.stored),
+                "judge": key_of(self._job.judge_refs[judge.name]),
+                **self._job.numerics,
+            },
             _published(source),
             stored_images=source.stored,
             stored_faces=self.faces,
@@ -318,6 +324,7 @@ class _Collector:
             "faces": self.faces.key,
             "crop": self._template(self._job.method.template),
             "judge": key_of(self._job.judge_refs[judge.name]),
+            **self._job.numerics,
         }
         return Describe(
             f"describe {source.label} by {judge.name}",
@@ -335,6 +342,7 @@ class _Collector:
             "faces": _key(source.faces),
             "judge": key_of(self._job.judge_refs[judge.name]),
             "template": self._template(judge.template),
+            **self._job.numerics,
         }
 
     def password(self, published: Gathered, ids: Ids) -> Password:
@@ -348,6 +356,7 @@ class _Collector:
                 "method": key_of(job.method_ref),
                 "template": self._template(job.method.template),
                 **code,
+                **job.numerics,
             },
             self.originals,
             stored_faces=self.faces,

@@ -24,8 +24,8 @@ PACKAGES = (
 )
 
 
-def environment(device: str) -> Environment:
-    """Versions, processor, threads and the suite's commit."""
+def environment(device: str, precision: str) -> Environment:
+    """Versions, processor, threads, the suite's commit, and how it computed."""
     import torch
 
     commit, dirty = _commit()
@@ -40,6 +40,7 @@ def environment(device: str) -> Environment:
         cores=usable_cores(),
         threads=torch.get_num_threads(),
         device=device,
+        precision=precision,
         gpu=torch.cuda.get_device_name(device) if device.startswith("cuda") else "",
     )
 

@@ -1,28 +1,29 @@
-"""Running a stage: only what the store lacks, in batches, here or in worker processes."""
+"""Running a stage: only what the store lacks, in batches, written shard by shard."""
 
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
-from multiprocessing import get_context
-from typing import Literal, NamedTuple
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
 
-from anonbench.engine.environment import peak_memory_mb
-from anonbench.engine.faces import Item
+from anonbench.engine.job import Overwrite, RunConfig
+from anonbench.engine.local import Engine, Local
 from anonbench.engine.progress import Progress
-from anonbench.engine.stages import Stage
-from anonbench.engine.store import Artefact, Row, Store
-from anonbench.errors import UserError
+from anonbench.engine.steps import Stage
+from anonbench.engine.store import Artefact, DamagedShard, Row, Store
+from anonbench.engine.work import Done, Inference
+from anonbench.errors import StoreError
 from anonbench.results.record import StageReport
+
+Computed = TypeVar("Computed")
 
 SHARD_ROWS = 64
 """Rows per shard: at most this much is computed again after a kill."""
 
-Overwrite = Literal["never", "missing", "always"]
+BATCH = 32
+"""Images per call of a network of which no card says at how many it is fastest."""
 
 
 @dataclass
@@ -31,21 +32,21 @@ class Executor:
 
     Args:
         store: Where rows go.
+        engine: Computes them.
         progress: Shows it.
-        batch_size: Images per call of a network.
-        workers: Worker processes for stages that gain from them; 1 means none.
+        batch_size: Images per call of a network, where the user names it.
         overwrite: `always` forgets stored rows once per run, before computing them again.
         reports: What each stage took, by its label.
-        worker_memory_mb: Peak memory of each worker process that was started, by process id.
+        notes: What a reader of the results has to know about how they were computed.
     """
 
     store: Store
+    engine: Engine
     progress: Progress
-    batch_size: int
-    workers: int
+    batch_size: int | None
     overwrite: Overwrite = "missing"
     reports: dict[str, StageReport] = field(default_factory=dict)
-    worker_memory_mb: dict[int, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     _fresh: set[str] = field(default_factory=set)
 
     def run(self, stage: Stage, ids: Sequence[str]) -> Artefact:
@@ -57,96 +58,101 @@ class Executor:
         """
         started = time.perf_counter()
         artefact = self.store.artefact(stage.name, stage.key)
+        inside = 0.0
         with artefact.lock():
             if self.overwrite == "always" and artefact.key not in self._fresh:
                 artefact.forget()
             self._fresh.add(artefact.key)
             todo = artefact.missing(ids)
             with self.progress.stage(stage.label, len(ids), len(ids) - len(todo)) as advance:
-                for rows in self._shards(stage, todo, advance):
-                    artefact.write(rows)
-        seconds = round(time.perf_counter() - started, 3)
-        self._report(stage.label, seconds, len(ids), len(todo), len(artefact.failed(ids)))
+                for done in self._shards(self._batches(stage, ids, todo), advance):
+                    inside += done.network_seconds
+                    artefact.write(done.rows)
+        self._report(
+            StageReport(
+                name=stage.label,
+                seconds=round(time.perf_counter() - started, 3),
+                network_seconds=round(inside, 3),
+                items=len(ids),
+                computed=len(todo),
+                failed=len(artefact.failed(ids)),
+            )
+        )
         return artefact
 
-    def _report(self, label: str, seconds: float, items: int, computed: int, failed: int) -> None:
+    def _report(self, new: StageReport) -> None:
         """Add to the report of a label: with other seeds, the same stage runs once more."""
-        if not items:
+        if not new.items:
             return
-        before = self.reports.get(label, StageReport(name=label, seconds=0, items=0, computed=0))
-        self.reports[label] = StageReport(
-            name=label,
-            seconds=round(before.seconds + seconds, 3),
-            items=before.items + items,
-            computed=before.computed + computed,
-            failed=before.failed + failed,
-        )
+        old = self.reports.get(new.name)
+        numbers = ("seconds", "network_seconds", "items", "computed", "failed")
+        if old is not None:
+            sums = {name: getattr(old, name) + getattr(new, name) for name in numbers}
+            new = StageReport(name=new.name, **{n: round(value, 3) for n, value in sums.items()})
+        self.reports[new.name] = new
 
-    def _shards(
-        self, stage: Stage, ids: Sequence[str], advance: Callable[[int], None]
-    ) -> Iterator[list[Row]]:
+    def _batches(self, stage: Stage, ids: Sequence[str], todo: Sequence[str]) -> Iterator[Done]:
+        """Batches that end at the same samples whatever was computed before.
+
+        A network may round otherwise in another batch; a run that was stopped and goes on makes
+        the same batches as one that was not.
+        """
+        size = self.batch_size or stage.batch or BATCH
+        place = {sample_id: number // size for number, sample_id in enumerate(ids)}
+        batches = (list(stage.items(list(part))) for _, part in groupby(todo, place.__getitem__))
+        return self.engine.run(stage, batches, many=len(todo) > 2 * size)
+
+    def _shards(self, batches: Iterable[Done], advance: Callable[[int], None]) -> Iterator[Done]:
         """Rows gathered to shards; what is gathered when the user stops is still handed out."""
-        gathered: list[Row] = []
+        gathered, seconds = list[Row](), 0.0
         try:
-            for rows in self._batches(stage, ids):
-                gathered += rows
-                advance(len(rows))
+            for done in batches:
+                gathered += done.rows
+                seconds += done.network_seconds
+                advance(len(done.rows))
                 if len(gathered) >= SHARD_ROWS:
-                    yield gathered
-                    gathered = []
+                    yield Done(gathered, seconds)
+                    gathered, seconds = [], 0.0
         except KeyboardInterrupt:
             if gathered:
-                yield gathered
+                yield Done(gathered, seconds)
             raise
         if gathered:
-            yield gathered
+            yield Done(gathered, seconds)
 
-    def _batches(self, stage: Stage, ids: Sequence[str]) -> Iterator[list[Row]]:
-        batches = _batched(stage.items(ids), self.batch_size)
-        if stage.parallel and self.workers > 1 and len(ids) > 2 * self.batch_size:
-            return self._in_workers(stage, batches)
-        return (stage.compute(batch) for batch in batches)
 
-    def _in_workers(self, stage: Stage, batches: Iterator[list[Item]]) -> Iterator[list[Row]]:
-        """Batches computed in processes, handed out in order, few of them in flight."""
-        pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
-        flying: deque[Future[_Weighed]] = deque()
+def mending(compute: Callable[[], Computed]) -> Computed:
+    """Compute something; where stored rows turn out to be damaged, once more without them.
 
-        def landed() -> list[Row]:
-            done = flying.popleft().result()
-            self.worker_memory_mb[done.process] = done.memory_mb
-            return done.rows
-
+    Raises:
+        StoreError: A shard is damaged again after it was written anew.
+    """
+    seen: set[Path] = set()
+    while True:
         try:
-            for batch in batches:
-                flying.append(pool.submit(_compute, stage, batch))
-                if len(flying) > 2 * self.workers:
-                    yield landed()
-            while flying:
-                yield landed()
-        except BrokenProcessPool as error:
-            raise UserError(
-                f"A worker process died during '{stage.label}'.",
-                why="Usually the machine ran out of memory. What was computed is kept.",
-                mend="Run the same command again, with --workers 1.",
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            return compute()
+        except DamagedShard as error:
+            if error.shard in seen:
+                raise StoreError(
+                    f"The shard {error.shard} is damaged again, just after it was written.",
+                    why="The disk or the memory of this machine cannot be trusted.",
+                    mend="Set ANONBENCH_HOME to another disk, then run the same command again.",
+                ) from error
+            seen.add(error.shard)
 
 
-class _Weighed(NamedTuple):
-    """What a worker hands back: rows, and what its process has needed so far."""
+@contextmanager
+def executor(config: RunConfig, progress: Progress) -> Iterator[Executor]:
+    """What a user asked for, ready to compute; its processes end with the block."""
+    notes: list[str] = []
 
-    rows: list[Row]
-    process: int
-    memory_mb: float
+    def note(text: str) -> None:
+        progress.warn(text)
+        notes.append(text)
 
-
-def _compute(stage: Stage, batch: list[Item]) -> _Weighed:
-    return _Weighed(stage.compute(batch), os.getpid(), peak_memory_mb())
-
-
-def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+    engine = Local(Inference(config.device, config.precision, note), config.workers)
+    store = Store(progress.warn)
+    try:
+        yield Executor(store, engine, progress, config.batch_size, config.overwrite, notes=notes)
+    finally:
+        engine.close()

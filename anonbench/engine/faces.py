@@ -1,6 +1,6 @@
 """Faces as rows of the store, and images as the stages read them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -157,47 +157,23 @@ def join_items(
     faces: Artefact | None,
     latents: Artefact | None = None,
 ) -> Iterator[Item]:
-    """Items for ids from stored images, faces and latents, as far as they are given.
+    """Items for ids, in their order, from stored images, faces and latents as far as given.
 
     A sample that failed carries its reason.
     """
     sources = [artefact for artefact in (images, faces, latents) if artefact is not None]
     reasons = {i: e for artefact in sources for i, e in artefact.failed(ids).items()}
     good = [i for i in ids if i not in reasons]
-    yield from (Item(i, error=reasons[i]) for i in ids if i in reasons)
     image_rows = images.read(good, only="image") if images is not None else None
     face_rows = faces.read(good) if faces is not None else None
     latent_rows = latents.read(good, only=kept.COLUMN) if latents is not None else None
-    for sample_id in good:
+    for sample_id in ids:
+        if sample_id in reasons:
+            yield Item(sample_id, error=reasons[sample_id])
+            continue
         image: Any = next(image_rows)["image"] if image_rows is not None else b""
         row = next(face_rows) if face_rows is not None else None
         face = unpack_face(row) if row is not None else None
         found = row is not None and bool(row["found"])
         latent: Any = next(latent_rows)[kept.COLUMN] if latent_rows is not None else None
         yield Item(sample_id, image, face, found, latent=latent)
-
-
-def rows_of(items: Sequence[Item], compute: Callable[[Item], dict[str, Value]]) -> list[Row]:
-    """One row per item; a UserError about one image becomes that row's error and is counted."""
-    rows = []
-    for item in items:
-        if item.error:
-            rows.append(Row(item.id, error=item.error))
-            continue
-        try:
-            rows.append(Row(item.id, compute(item)))
-        except BadImage as error:
-            rows.append(Row(item.id, error=str(error)))
-    return rows
-
-
-def in_batch(
-    items: Sequence[Item],
-    prepare: Callable[[Item], dict[str, Value]],
-    answer: Callable[[Sequence[Row]], list[Row]],
-) -> list[Row]:
-    """One row per item: what is prepared of each goes to `answer` at once; failures stay."""
-    prepared = rows_of(items, prepare)
-    failed = [row for row in prepared if row.error]
-    good = [row for row in prepared if not row.error]
-    return failed + answer(good) if good else failed

@@ -3,7 +3,7 @@
 A job needs no torch, so a finished run is recognised by its id at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,17 @@ from anonbench.cards import Card, JudgeCard, MethodCard, ProtocolCard
 from anonbench.data.align import template
 from anonbench.engine.channel import Channel
 from anonbench.engine.environment import installed_version, usable_cores
-from anonbench.engine.execute import Overwrite
 from anonbench.engine.store import content_key
 from anonbench.interfaces import Dataset
 from anonbench.results.record import DatasetRef, JudgeRef, MethodRef, PluginRef, Setup
+
+Overwrite = Literal["never", "missing", "always"]
+Precision = Literal["fp32", "bf16", "auto"]
+PRECISIONS: Mapping[Precision, Literal["float32", "bfloat16"]] = {
+    "fp32": "float32",
+    "bf16": "bfloat16",
+}
+"""What networks compute in, as results call it."""
 
 
 class RunConfig(BaseModel):
@@ -41,7 +48,8 @@ class RunConfig(BaseModel):
     presentation: Literal["crop", "paste"] = "crop"
     undetected: Literal["fallback", "reject"] | None = None
     device: str = "auto"
-    batch_size: int = Field(default=32, ge=1)
+    precision: Precision = "fp32"
+    batch_size: int | None = Field(default=None, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     overwrite: Overwrite = "missing"
     offline: bool = False
@@ -155,6 +163,7 @@ class Job:
             channel=str(Channel.parse(self.config.channel)),
             presentation=self.config.presentation,
             recovery=self._recovery,
+            precision=PRECISIONS[self.config.precision],
             detector=self.detector_ref,
             templates={name: template(name).version for name in sorted(names) if name},
         )
@@ -166,6 +175,12 @@ class Job:
             return ""
         return "crop" if self.config.presentation == "crop" else "realigned"
 
+    @property
+    def numerics(self) -> dict[str, str]:
+        """How networks compute, as far as it is not as usual: a part of every key."""
+        precision = self.setup.precision
+        return {} if precision == "float32" else {"precision": precision}
+
     @cached_property
     def id(self) -> str:
         """Content key of the result: equal ids mean the same computation."""
@@ -176,7 +191,10 @@ class Job:
                 "method": key_of(self.method_ref),
                 "dataset": [key_of(self.dataset_ref), self.dataset_ref.manifest],
                 "judges": [key_of(ref) for ref in self.judge_refs.values()],
-                "setup": self.setup.model_dump(mode="json", exclude={"detector", "recovery"}),
+                "setup": self.setup.model_dump(
+                    mode="json", exclude={"detector", "recovery", "precision"}
+                )
+                | self.numerics,
                 "detector": key_of(self.detector_ref),
             }
         )

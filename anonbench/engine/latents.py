@@ -21,19 +21,28 @@ COLUMN = "latent"
 """Of stored rows: a float32 array, of the same shape for every image of a method."""
 
 
-def checked_latents(card: MethodCard, latents: "torch.Tensor", number: int) -> NDArray[np.float32]:
-    """A method's latents `[number, ...]`; UserError where they are not finite float32 numbers."""
+def checked_latents(card: MethodCard, latents: "torch.Tensor", number: int) -> "torch.Tensor":
+    """A method's latents `[number, ...]` as float32; UserError where they are something else."""
     import torch
 
-    fitting = latents.shape[:1] == (number,) and latents.dtype == torch.float32
-    if not fitting or not bool(latents.isfinite().all()):
-        raise UserError(
-            f"The method '{card.name}' returned latents {tuple(latents.shape)} of {latents.dtype} "
-            f"for {number} crops, instead of finite float32 numbers ({number}, ...).",
-            mend=f"Mend the method; see: anonbench test-method {card.name}",
-        )
-    array: NDArray[np.float32] = latents.detach().cpu().numpy()
-    return array
+    known = (torch.float32, torch.bfloat16)  # the second under `--precision bf16`
+    if latents.shape[:1] != (number,) or latents.dtype not in known:
+        raise _broken(card, f"latents {tuple(latents.shape)} of {latents.dtype} for {number} crops")
+    return latents.detach().float()
+
+
+def finite_latent(card: MethodCard, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The latent of an image as it is; UserError where a number in it is not finite."""
+    if not np.isfinite(latent).all():
+        raise _broken(card, "latents that are not finite")
+    return latent
+
+
+def _broken(card: MethodCard, returned: str) -> UserError:
+    return UserError(
+        f"The method '{card.name}' returned {returned}, not finite float32 numbers (B, ...).",
+        mend=f"Mend the method; see: anonbench test-method {card.name}",
+    )
 
 
 def bytes_per_image(published: Artefact, ids: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from anonbench import registry
 from anonbench.cards import ConfigValue, DatasetCard, JudgeCard, MethodCard
@@ -46,6 +46,18 @@ def resolve_device(name: str) -> str:
             why=str(error).splitlines()[0],
             mend="Use --device cpu, or leave it out.",
         ) from error
+
+
+def fastest_precision(device: str) -> Literal["fp32", "bf16"]:
+    """`bf16` where the device multiplies such numbers in hardware, by AMX or tensor cores."""
+    import torch
+
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    flags = Path("/proc/cpuinfo")
+    if device == "cpu" and flags.is_file() and "amx_bf16" in flags.read_text(encoding="utf-8"):
+        return "bf16"
+    return "fp32"
 
 
 def forbid_tf32(device: str) -> None:

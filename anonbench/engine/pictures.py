@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from anonbench.engine import models
 from anonbench.engine.channel import to_uint8
 from anonbench.engine.collect import collect
-from anonbench.engine.execute import Executor
+from anonbench.engine.execute import Executor, executor, mending
 from anonbench.engine.job import Job
 from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
-from anonbench.engine.store import Store
 from anonbench.report.grid import Column
 from anonbench.values import Needs, Source
 
@@ -36,18 +36,16 @@ def columns(jobs: Sequence[Job], count: int, progress: Progress) -> list[Column]
     spread = np.linspace(0, len(published) - 1, min(count, len(published)))
     ids = tuple(published[round(place)] for place in spread)
     found: list[Column] = []
-    for job in jobs:
-        mine = _columns_of(job, ids, progress)
-        found += mine[1:] if found else mine
+    with executor(jobs[0].config, progress) as computing:
+        for job in jobs:
+            mine = mending(partial(_columns_of, job, ids, computing))
+            found += mine[1:] if found else mine
     return found
 
 
-def _columns_of(job: Job, ids: tuple[str, ...], progress: Progress) -> list[Column]:
-    config = job.config
-    executor = Executor(
-        Store(progress.warn), progress, config.batch_size, config.workers, config.overwrite
-    )
-    evidence = collect(replace(job, judges=()), executor, Needs(published=ids, recovered=ids))
+def _columns_of(job: Job, ids: tuple[str, ...], executor: Executor) -> list[Column]:
+    needs = Needs(published=ids, recovered=ids)
+    evidence = collect(replace(job, judges=()), executor, needs)
     sources: list[Source] = ["original", "published"]
     titles = ["Original", job.method.title]
     if job.method.reversible:

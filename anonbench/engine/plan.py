@@ -8,6 +8,7 @@ from typing import cast
 from anonbench import registry, weights
 from anonbench.cards import JudgeCard, MethodCard, ProtocolCard, SuiteCard
 from anonbench.data import open_dataset
+from anonbench.engine import models
 from anonbench.engine.channel import Channel
 from anonbench.engine.job import Job, RunConfig
 from anonbench.errors import BadConfig, MissingArtefact
@@ -36,6 +37,9 @@ def plan(config: RunConfig) -> list[Job]:
     Raises:
         UserError: A name, option, dataset or file is wrong or missing.
     """
+    if config.precision == "auto":
+        fastest = models.fastest_precision(models.resolve_device(config.device))
+        config = config.model_copy(update={"precision": fastest})
     if config.presentation == "paste" and Channel.parse(config.channel).is_float:
         raise BadConfig("Crops are pasted back into 8-bit images, so not with --channel float.")
     asked = {spec: registry.judges.parse(spec) for spec in config.judges}

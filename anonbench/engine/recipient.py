@@ -7,7 +7,6 @@ dataset's faces usually are, as for an original without a face. Of the original 
 not even where its face was; but for the latent, where a method needs one to recover.
 """
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard, JudgeCard, MethodCard
-from anonbench.engine import models
+from anonbench.engine import latents, models
 from anonbench.engine.channel import Channel, local, to_uint8
 from anonbench.engine.faces import (
     Item,
@@ -24,32 +23,18 @@ from anonbench.engine.faces import (
     Presentation,
     Published,
     crop_of,
-    in_batch,
     join_items,
     to_float,
 )
-from anonbench.engine.stages import Stage, checked_crops, stack, to_tensor, usual_face
+from anonbench.engine.stages import checked_crops, finite, usual_face
+from anonbench.engine.steps import Prepared, Stage, column, on_device, to_batch, to_tensor
 from anonbench.engine.store import Row, Value
 from anonbench.engine.wrong_keys import recipient_key, wrong_counts, wrong_places
-from anonbench.errors import BadImage, UserError
+from anonbench.errors import UserError
 from anonbench.metrics.image_quality import mean_absolute_error
-from anonbench.values import Face
 
 if TYPE_CHECKING:
     import torch
-
-
-Columns = dict[str, NDArray[Any]]
-"""Arrays by name, with one row for each of some images."""
-
-
-@dataclass(frozen=True)
-class _Received:
-    """The crop `[S, S, 3]` in `[0, 1]` that a recipient has, and the face by which it was cut."""
-
-    item: Item
-    crop: NDArray[np.float32]
-    face: Face | None = None
 
 
 @dataclass(frozen=True)
@@ -70,70 +55,67 @@ class Recipient:
     detector: JudgeCard
     device: str
 
-    def receive(self, item: Item, images: Published) -> _Received:
-        """The crop of a published image; raises BadImage."""
-        if item.error:
-            raise BadImage(item.error)
+    def receive(self, item: Item, images: Published) -> Prepared:
+        """The crop of a published image in `[0, 1]`, and the face by which it was cut, if it was.
+
+        Raises:
+            BadImage: It cannot be read.
+        """
+        beside: dict[str, Value] = {} if item.latent is None else {latents.COLUMN: item.latent}
         if self.presentation == "crop":
-            return _Received(item, images.pixels(item))
+            return Prepared(item.id, {"crop": images.pixels(item), **beside})
         picture = images.load(item)
         face = item.face if item.found else usual_face(self.dataset, self.detector, picture)
-        seen = replace(item, face=face)
-        return _Received(seen, to_float(crop_of(picture, seen, self.method.template)), face)
+        crop = to_float(crop_of(picture, replace(item, face=face), self.method.template))
+        return Prepared(item.id, {"crop": crop, "picture": picture, **beside}, face)
 
-    def batch(self, received: Sequence[_Received]) -> "torch.Tensor":
-        """Crops `[B, 3, S, S]` on the device."""
-        return stack([one.crop for one in received]).to(models.resolve_device(self.device))
+    def crops(self, batch: Sequence[Prepared]) -> "torch.Tensor":
+        """Received crops `[B, 3, S, S]` on the device."""
+        return to_batch(column(batch, "crop"), models.resolve_device(self.device))
 
-    def given(self, received: Sequence[_Received]) -> "torch.Tensor":
+    def given(self, batch: Sequence[Prepared]) -> "torch.Tensor":
         """What the method recovers from: crops, or the latents that were kept of them."""
-        import torch
-
         if not self.method.needs_latent:
-            return self.batch(received)
-        latents: list[Any] = [one.item.latent for one in received]
-        return torch.from_numpy(np.stack(latents)).to(models.resolve_device(self.device))
+            return self.crops(batch)
+        return on_device(column(batch, latents.COLUMN), models.resolve_device(self.device))
 
-    def recover(
-        self, received: Sequence[_Received], keys: Sequence[bytes]
-    ) -> Iterator[NDArray[np.float32]]:
-        """What the method recovers, image by image."""
+    def recover(self, batch: Sequence[Prepared], keys: Sequence[bytes]) -> "torch.Tensor":
+        """What the method recovers, as images `[B, S, S, 3]`."""
         import torch
 
-        given = self.given(received)
+        given = self.given(batch)
         with torch.no_grad():  # not inference_mode: some methods optimise
             if self.method.needs_latent:
                 output = models.keeping(self.method, self.device).recover_from_latent(given, keys)
             else:
                 output = models.reversible(self.method, self.device).recover(given, keys)
-        return checked_crops(self.method, output, self.batch(received))
+        return checked_crops(self.method, output, self.crops(batch))
 
     def recover_with_wrong_bits(
-        self, received: Sequence[_Received], keys: Sequence[bytes], count: int
-    ) -> Iterator[NDArray[np.float32]]:
+        self, batch: Sequence[Prepared], keys: Sequence[bytes], count: int
+    ) -> "torch.Tensor":
         """What it recovers where `count` bits of each password are wrong."""
         import torch
 
-        given, bits = self.given(received), self.method.password_bits
-        places = np.stack([wrong_places(key, bits, count) for key in keys])
-        wrong = torch.from_numpy(places).to(given.device)
+        bits = self.method.password_bits
+        places = [wrong_places(key, bits, count) for key in keys]
+        wrong = on_device(places, models.resolve_device(self.device))
         method = models.taking_wrong_bits(self.method, self.device)
         with torch.no_grad():
-            output = method.recover_with_wrong_bits(given, keys, wrong)
-        return checked_crops(self.method, output, self.batch(received))
+            output = method.recover_with_wrong_bits(self.given(batch), keys, wrong)
+        return checked_crops(self.method, output, self.crops(batch))
 
-    def read_bits(self, crops: "torch.Tensor") -> Columns:
-        """The bits that the method reads, and what they stand for by a code of its own."""
+    def read_bits(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
+        """The logits that the method reads, and what they stand for by a code of its own."""
         import torch
 
         with torch.inference_mode():
-            logits = models.hiding(self.method, self.device).extract_bits(crops)
-            bits = checked_bits(self.method, logits, len(crops)) > 0
-            columns: Columns = {"bits": pack(bits)}
+            logits = models.hiding(self.method, self.device).extract_bits(self.crops(batch))
+            told = {"bits": checked_bits(self.method, logits, len(batch))}
             if self.method.hidden_format == "learned":
-                decoded = models.decoding(self.method, self.device).decode_bits(bits)
-                columns |= checked_numbers(self.method, len(crops), {"decoded": decoded})
-        return columns
+                decoded = models.decoding(self.method, self.device).decode_bits(logits > 0)
+                told |= checked_numbers(self.method, len(batch), {"decoded": decoded})
+        return told
 
 
 @dataclass(frozen=True)
@@ -148,19 +130,14 @@ class FromPublished(Stage):
         latents = self.stored_images if self.recipient.method.needs_latent else None
         return join_items(ids, self.stored_images, self.stored_faces, latents)
 
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """One row per item; an image that cannot be read or aligned is an error of its own."""
-        received, rows = [], []
-        for item in items:
-            try:
-                received.append(self.recipient.receive(item, self.images))
-            except BadImage as error:
-                rows.append(Row(item.id, error=str(error)))
-        return rows + self._answer(received) if received else rows
+    @property
+    def batch(self) -> int | None:
+        """As the method's card says."""
+        return self.recipient.method.batch
 
-    @abstractmethod
-    def _answer(self, received: Sequence[_Received]) -> list[Row]:
-        """What the method makes of at least one received crop."""
+    def prepare(self, item: Item) -> Prepared:
+        """What a recipient has."""
+        return self.recipient.receive(item, self.images)
 
 
 @dataclass(frozen=True)
@@ -172,27 +149,27 @@ class Recover(FromPublished):
     """
 
     name = "recovered"
+    encodes = True
     seed: int = field(kw_only=True)
     wrong_key: int = field(default=0, kw_only=True)
 
-    def _answer(self, received: Sequence[_Received]) -> list[Row]:
-        """Rows with the recovered image as `image`, 8-bit PNG or, for floats, as it is."""
-        keys = [recipient_key(self.seed, one.item.id, self.wrong_key) for one in received]
-        results = self.recipient.recover(received, keys)
-        return [
-            Row(one.item.id, {"image": self._encode(one, result)})
-            for one, result in zip(received, results, strict=True)
-        ]
+    def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
+        """The recovered crops as `crop`."""
+        keys = [recipient_key(self.seed, one.id, self.wrong_key) for one in batch]
+        return {"crop": self.recipient.recover(batch, keys)}
 
-    def _encode(self, one: _Received, result: NDArray[np.float32]) -> bytes:
+    def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
+        """The recovered image as `image`, 8-bit PNG or, for floats, as it is."""
         from anonbench.data.align import paste_back, template
 
+        method = self.recipient.method
+        crop = finite(method, told["crop"])
+        if prepared.face is not None:
+            picture: Any = prepared.values["picture"]
+            matrix = template(method.template).matrix(prepared.face)
+            crop = to_float(paste_back(picture, to_uint8(crop), matrix))
         channel = Channel.parse(local(self.images.channel))
-        if one.face is None:
-            return channel.encode(result)
-        matrix = template(self.recipient.method.template).matrix(one.face)
-        pasted = paste_back(self.images.load(one.item), to_uint8(result), matrix)
-        return channel.encode(to_float(pasted))
+        return Row(prepared.id, {"image": channel.encode(crop)})
 
 
 @dataclass(frozen=True)
@@ -200,20 +177,27 @@ class RecoverWithWrongBits(FromPublished):
     """Recover images with some bits of the password wrong, and see how far that leads astray."""
 
     name = "wrong-bits"
+    encodes = True
     seed: int = field(kw_only=True)
 
-    def _answer(self, received: Sequence[_Received]) -> list[Row]:
-        """Rows with `differences` to the right recovery for each of `wrong_counts`.
+    def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
+        """The right recovery as `0`, and those by the number of wrong bits."""
+        keys = [recipient_key(self.seed, one.id) for one in batch]
+        wrong = {
+            str(count): self.recipient.recover_with_wrong_bits(batch, keys, count)
+            for count in wrong_counts(self.recipient.method.password_bits)
+        }
+        return {"0": self.recipient.recover(batch, keys), **wrong}
+
+    def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
+        """The `differences` to the right recovery for each of `wrong_counts`.
 
         Means over the crop's 8-bit pixels, in `[0, 1]`.
         """
-        keys = [recipient_key(self.seed, one.item.id) for one in received]
-        right = [_at_8_bits(crop) for crop in self.recipient.recover(received, keys)]
-        columns = []
-        for count in wrong_counts(self.recipient.method.password_bits):
-            wrong = map(_at_8_bits, self.recipient.recover_with_wrong_bits(received, keys, count))
-            columns.append(list(map(mean_absolute_error, right, wrong)))
-        return _rows([one.item.id for one in received], {"differences": np.array(columns).T})
+        method = self.recipient.method
+        right, *wrong = (to_float(to_uint8(finite(method, crop))) for crop in told.values())
+        differences = [mean_absolute_error(right, crop) for crop in wrong]
+        return Row(prepared.id, {"differences": np.array(differences)})
 
 
 @dataclass(frozen=True)
@@ -222,13 +206,16 @@ class ReadPassword(FromPublished):
 
     name = "bits-read"
 
-    def _answer(self, received: Sequence[_Received]) -> list[Row]:
-        """Rows with the bits as `bits`, packed eight to a byte.
+    def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
+        """The logits of the bits, and what they stand for by a code of the method's."""
+        return self.recipient.read_bits(batch)
+
+    def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
+        """The bits as `bits`, packed eight to a byte.
 
         Where they stand for numbers by a code of the method's, also `decoded`, those numbers.
         """
-        columns = self.recipient.read_bits(self.recipient.batch(received))
-        return _rows([one.item.id for one in received], columns)
+        return _bits_row(self.recipient.method, prepared, told)
 
 
 @dataclass(frozen=True)
@@ -244,56 +231,54 @@ class HidePassword(Stage):
     method: MethodCard = field(kw_only=True)
     device: str = field(kw_only=True)
 
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the bits as `bits`, packed eight to a byte, and `numbers` and `decoded`."""
-        return in_batch(items, self._crop, self._hide)
+    @property
+    def batch(self) -> int | None:
+        """As the method's card says."""
+        return self.method.batch
 
-    def _hide(self, good: Sequence[Row]) -> list[Row]:
+    def prepare(self, item: Item) -> Prepared:
+        """The crop as the method gets it."""
+        crop = crop_of(self.images.load(item), item, self.method.template)
+        return Prepared(item.id, {"crop": crop})
+
+    def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
+        """The bits, and the numbers behind them."""
         import torch
 
-        faces = to_tensor([row["crop"] for row in good]).to(models.resolve_device(self.device))
+        faces = to_tensor(column(batch, "crop"), models.resolve_device(self.device))
         with torch.inference_mode():
             hidden = models.hiding(self.method, self.device).hidden_bits(faces)
-            bits = checked_bits(self.method, hidden, len(good)).bool()
-            columns: Columns = {"bits": pack(bits)}
+            told = {"bits": checked_bits(self.method, hidden, len(batch))}
             if self.method.hidden_format == "learned":
-                columns |= self._numbers(faces, bits)
-        return _rows([row.id for row in good], columns)
+                method = models.decoding(self.method, self.device)
+                numbers = method.hidden_numbers(faces)
+                decoded = method.decode_bits(hidden.bool())
+                found = {"numbers": numbers, "decoded": decoded}
+                told |= checked_numbers(self.method, len(batch), found)
+        return told
 
-    def _numbers(self, faces: "torch.Tensor", bits: "torch.Tensor") -> Columns:
-        method = models.decoding(self.method, self.device)
-        numbers = {"numbers": method.hidden_numbers(faces), "decoded": method.decode_bits(bits)}
-        columns = checked_numbers(self.method, len(faces), numbers)
-        if not all(np.isfinite(column).all() for column in columns.values()):
+    def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
+        """The bits as `bits`, packed eight to a byte, and `numbers` and `decoded`."""
+        row = _bits_row(self.method, prepared, told)
+        if not all(np.isfinite(told[name]).all() for name in told):
             raise UserError(
                 f"The method '{self.method.name}' hides numbers that are not finite, or decodes "
                 "its own bits to such.",
                 mend=f"Mend the method; see: anonbench test-method {self.method.name}",
             )
-        return columns
-
-    def _crop(self, item: Item) -> dict[str, Value]:
-        return {"crop": crop_of(self.images.load(item), item, self.method.template)}
-
-
-def _at_8_bits(crop: NDArray[np.float32]) -> NDArray[np.float32]:
-    return to_float(to_uint8(crop))
+        return row
 
 
 def checked_bits(method: MethodCard, bits: "torch.Tensor", number: int) -> "torch.Tensor":
     """A method's bits or logits; UserError where they are not as many as its card says."""
-    if bits.shape != (number, method.hidden_bits) or not bool(bits.isfinite().all()):
-        raise UserError(
-            f"The method '{method.name}' returned {tuple(bits.shape)} instead of "
-            f"{(number, method.hidden_bits)} bits or logits, or some that are not finite.",
-            mend=f"Mend the method; see: anonbench test-method {method.name}",
-        )
+    if bits.shape != (number, method.hidden_bits):
+        raise _wrong_bits(method, f"{tuple(bits.shape)} for {number} images")
     return bits
 
 
 def checked_numbers(
     method: MethodCard, number: int, numbers: "Mapping[str, torch.Tensor]"
-) -> Columns:
+) -> "dict[str, torch.Tensor]":
     """Numbers of a method as float32; UserError where they are not `[number, n]`, the same n."""
     shapes = {name: tuple(values.shape) for name, values in numbers.items()}
     one = next(iter(shapes.values()))
@@ -303,17 +288,19 @@ def checked_numbers(
             f"and decode_bits must both return ({number}, n).",
             mend=f"Mend the method; see: anonbench test-method {method.name}",
         )
-    return {name: values.float().cpu().numpy() for name, values in numbers.items()}
+    return {name: values.float() for name, values in numbers.items()}
 
 
-def _rows(ids: Sequence[str], columns: Columns) -> list[Row]:
-    """One row per sample, of what columns hold about it."""
-    return [
-        Row(sample_id, {name: column[place] for name, column in columns.items()})
-        for place, sample_id in enumerate(ids)
-    ]
+def _bits_row(method: MethodCard, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
+    """Bits or logits, of which positive means 1, packed; the first bit of a byte is its highest."""
+    if not np.isfinite(told["bits"]).all():
+        raise _wrong_bits(method, "some that are not finite")
+    return Row(prepared.id, {**told, "bits": np.packbits(told["bits"] > 0)})
 
 
-def pack(bits: "torch.Tensor") -> NDArray[np.uint8]:
-    """Bits `[B, n]` as `[B, ceil(n / 8)]` bytes, the first bit of each byte highest."""
-    return np.packbits(bits.cpu().numpy(), axis=1)
+def _wrong_bits(method: MethodCard, returned: str) -> UserError:
+    return UserError(
+        f"The method '{method.name}' returned {returned} instead of {method.hidden_bits} bits or "
+        "logits for each image.",
+        mend=f"Mend the method; see: anonbench test-method {method.name}",
+    )

@@ -22,22 +22,31 @@ PERCENTILES = (2.5, 97.5)
 
 def checked_remarks(
     card: MethodCard, said: "Mapping[str, torch.Tensor]", number: int
-) -> NDArray[np.float64]:
+) -> "torch.Tensor":
     """A method's remarks `[number, R]` in the card's order; UserError where they break it."""
-    told = {name: numbers.detach().cpu().double() for name, numbers in said.items()}
-    wrong = [
-        f"'{name}' {tuple(numbers.shape)}"
-        for name, numbers in told.items()
-        if numbers.shape != (number,) or not bool(numbers.isfinite().all())
-    ]
-    if wrong or told.keys() != card.remarks.keys():
-        raise UserError(
-            f"The method '{card.name}' remarked {', '.join(map(repr, told)) or 'nothing'} about "
-            f"{number} crops; its card lists {', '.join(map(repr, card.remarks))}.",
-            why=f"Not one finite number per crop: {', '.join(wrong)}." if wrong else "",
-            mend=f"Mend the method; see: anonbench test-method {card.name}",
-        )
-    return np.stack([told[name].numpy() for name in card.remarks], axis=1)
+    import torch
+
+    wrong = [f"'{n}' {tuple(told.shape)}" for n, told in said.items() if told.shape != (number,)]
+    if wrong or said.keys() != card.remarks.keys():
+        raise _broken(card, list(said), number, wrong)
+    return torch.stack([said[name].detach().double() for name in card.remarks], dim=1)
+
+
+def finite_remarks(card: MethodCard, told: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The remarks `[R]` about an image as they are; UserError where one is not finite."""
+    wrong = [f"'{n}' {v}" for n, v in zip(card.remarks, told, strict=True) if not np.isfinite(v)]
+    if wrong:
+        raise _broken(card, list(card.remarks), 1, wrong)
+    return told
+
+
+def _broken(card: MethodCard, told: Sequence[str], number: int, wrong: Sequence[str]) -> UserError:
+    return UserError(
+        f"The method '{card.name}' remarked {', '.join(map(repr, told)) or 'nothing'} about "
+        f"{number} crops; its card lists {', '.join(map(repr, card.remarks))}.",
+        why=f"Not one finite number per crop: {', '.join(wrong)}." if wrong else "",
+        mend=f"Mend the method; see: anonbench test-method {card.name}",
+    )
 
 
 def sum_up(card: MethodCard, published: Artefact, ids: Sequence[str]) -> tuple[Remark, ...]:

@@ -9,11 +9,10 @@ from pathlib import Path
 from anonbench.engine import models
 from anonbench.engine.collect import collect
 from anonbench.engine.environment import environment, peak_memory_mb
-from anonbench.engine.execute import Executor
+from anonbench.engine.execute import Executor, executor, mending
 from anonbench.engine.job import Job, RunConfig
 from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
-from anonbench.engine.store import Store
 from anonbench.errors import UserError
 from anonbench.results import store as results
 from anonbench.results.record import Counts, Metric, Reduction, Remark, Result
@@ -42,10 +41,10 @@ def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outc
     if all(outcome is not None for outcome in outcomes):
         return [outcome for outcome in outcomes if outcome is not None]
     models.forbid_tf32(models.resolve_device(config.device))
-    executor = Executor(
-        Store(progress.warn), progress, config.batch_size, config.workers, config.overwrite
-    )
-    return [outcome or _attempt(job, executor) for job, outcome in zip(jobs, outcomes, strict=True)]
+    with executor(config, progress) as computing:
+        return [
+            outcome or _attempt(job, computing) for job, outcome in zip(jobs, outcomes, strict=True)
+        ]
 
 
 def _finished(job: Job) -> Outcome | None:
@@ -63,7 +62,7 @@ def _finished(job: Job) -> Outcome | None:
 
 def _attempt(job: Job, executor: Executor) -> Outcome:
     try:
-        result, scores = _execute(job, executor)
+        result, scores = mending(lambda: _execute(job, executor))
         path = results.save(result, scores, job.config.output)
     except UserError as error:
         return Outcome(job, error=error)
@@ -73,6 +72,7 @@ def _attempt(job: Job, executor: Executor) -> Outcome:
 def _execute(job: Job, executor: Executor) -> tuple[Result, dict[str, Scores]]:
     started = time.perf_counter()
     executor.reports.clear()
+    executor.notes.clear()
     protocol = build_protocol(job.protocol)
     scores: dict[str, Scores] = {}
     reductions: dict[str, Reduction] = {}
@@ -125,7 +125,7 @@ def _record(
         id=job.id,
         created=datetime.now(UTC),
         status="partial" if partial else "complete",
-        warnings=tuple(_warnings(job, reductions)),
+        warnings=(*_warnings(job, reductions), *executor.notes),
         suite=job.config.suite,
         protocol=job.protocol_ref,
         method=job.method_ref,
@@ -135,17 +135,11 @@ def _record(
         counts={name: reduction.counts for name, reduction in reductions.items()},
         metrics=tuple(metrics),
         remarks=remarks,
-        environment=environment(models.resolve_device(job.config.device)),
+        environment=environment(models.resolve_device(job.config.device), job.setup.precision),
         stages=tuple(executor.reports.values()),
         wall_seconds=round(seconds, 3),
-        peak_memory_mb=round(peak_memory_mb() + _of_workers(executor), 1),
+        peak_memory_mb=round(peak_memory_mb() + executor.engine.memory_mb, 1),
     )
-
-
-def _of_workers(executor: Executor) -> float:
-    """Memory of the largest workers that may have run at once."""
-    largest = sorted(executor.worker_memory_mb.values(), reverse=True)
-    return sum(largest[: executor.workers])
 
 
 def _warnings(job: Job, reductions: Mapping[str, Reduction]) -> list[str]:

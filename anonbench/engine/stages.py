@@ -2,16 +2,12 @@
 
 What a recipient does with published images is in `anonbench.engine.recipient`, what judges do in
 `anonbench.engine.judging`.
-
-A stage names the key material that decides its content, gathers small inputs from the store, and
-computes rows from them. `compute` depends on nothing but its arguments, so it may run in another
-process; plug-ins are built there on first use.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,58 +16,20 @@ from anonbench.cards import DatasetCard, JudgeCard, MethodCard
 from anonbench.engine import latents, models, remarks
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
-    Images,
     Item,
     Originals,
     Presentation,
     crop_of,
-    join_items,
     pack_face,
-    rows_of,
     to_float,
 )
-from anonbench.engine.store import Artefact, Row, Value
-from anonbench.errors import BadImage, UserError
+from anonbench.engine.steps import Prepared, Stage, column, to_tensor
+from anonbench.engine.store import Row
+from anonbench.errors import UserError
 from anonbench.values import Face, sample_key
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class Stage(ABC):
-    """One step from stored inputs to stored rows.
-
-    Attributes:
-        name: Its folder in the store.
-        parallel: Whether `compute` gains from worker processes (one thread each).
-        label: What it does, for the progress display and the report.
-        key: Everything that decides the content of its rows.
-        images: Where its images come from.
-        stored_images: Artefact with the encoded images, for sources that are in the store.
-        stored_faces: Artefact with the faces, for stages that need them.
-    """
-
-    name: ClassVar[str]
-    parallel: ClassVar[bool] = False
-
-    label: str
-    key: dict[str, Any]
-    images: Images
-    stored_images: Artefact | None = field(default=None, repr=False)
-    stored_faces: Artefact | None = field(default=None, repr=False)
-
-    def items(self, ids: Sequence[str]) -> Iterator[Item]:
-        """The inputs for some samples."""
-        return join_items(ids, self.stored_images, self.stored_faces)
-
-    @abstractmethod
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """One row per item."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Workers get inputs as items, never the store's indexes."""
-        return {**self.__dict__, "stored_images": None, "stored_faces": None}
 
 
 @dataclass(frozen=True)
@@ -84,26 +42,25 @@ class FindFaces(Stage):
     """
 
     name = "faces"
-    parallel = True
+    networks = False
     detector: JudgeCard = field(kw_only=True)
     upsample: int = field(kw_only=True)
     carry_to: str = field(default="", kw_only=True)
 
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the columns of `pack_face`."""
-        return rows_of(items, self._one)
-
-    def _one(self, item: Item) -> dict[str, Value]:
+    def prepare(self, item: Item) -> Prepared:
+        """The columns of `pack_face`."""
         from anonbench.data.align import most_central
 
         image = self.images.load(item)
         height, width = image.shape[:2]
-        detected = models.detector(self.detector).detect(image, self.upsample)
-        found = most_central(detected, width, height)
+        detector = models.detector(self.detector)
+        started = time.perf_counter()
+        found = most_central(detector.detect(image, self.upsample), width, height)
         face = found or self._fallback(item, image)
+        seconds = time.perf_counter() - started
         if isinstance(self.images, Originals) and self.images.card.aligned:
             face = replace(face, whole=np.array([width, height], np.float64))
-        return pack_face(face, found=found is not None)
+        return Prepared(item.id, pack_face(face, found=found is not None), seconds=seconds)
 
     def _fallback(self, item: Item, image: NDArray[np.uint8]) -> Face:
         from anonbench.data.align import map_face, template
@@ -124,16 +81,15 @@ class Crop(Stage):
     """Cut the originals' faces out as a method gets them, and keep them without loss."""
 
     name = "references"
+    networks = False
     template: str = field(kw_only=True)
 
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the crop as `image`, an 8-bit PNG."""
-        return rows_of(items, self._one)
-
-    def _one(self, item: Item) -> dict[str, Value]:
+    def prepare(self, item: Item) -> Prepared:
+        """The crop as `image`, an 8-bit PNG."""
         from anonbench.data.images import encode_png
 
-        return {"image": encode_png(crop_of(self.images.load(item), item, self.template))}
+        crop = crop_of(self.images.load(item), item, self.template)
+        return Prepared(item.id, {"image": encode_png(crop)})
 
 
 @dataclass(frozen=True)
@@ -141,67 +97,68 @@ class Publish(Stage):
     """Align, anonymize, and send through the publication channel."""
 
     name = "published"
+    encodes = True
     method: MethodCard = field(kw_only=True)
     seed: int = field(kw_only=True)
     channel: str = field(kw_only=True)
     presentation: Presentation = field(kw_only=True)
     device: str = field(kw_only=True)
 
-    def compute(self, items: Sequence[Item]) -> list[Row]:
-        """Rows with the published bytes as `image`, and what the method says or keeps of each."""
+    @property
+    def batch(self) -> int | None:
+        """As the method's card says."""
+        return self.method.batch
+
+    def prepare(self, item: Item) -> Prepared:
+        """The crop, and for pasting it back the picture and the face."""
+        image = self.images.load(item)
+        values = {"crop": crop_of(image, item, self.method.template)}
+        if self.presentation == "crop":
+            return Prepared(item.id, values)
+        return Prepared(item.id, {**values, "picture": image}, item.face)
+
+    def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
+        """The anonymized crops as `crop`, and what the method says or keeps of each."""
         import torch
 
-        crops, originals, good, rows = [], [], [], []
-        for item in items:
-            try:
-                image, crop = self._crop(item)
-            except BadImage as error:
-                rows.append(Row(item.id, error=str(error)))
-                continue
-            good.append(item)
-            crops.append(crop)
-            originals.append(image)
-        if not good:
-            return rows
-        faces = to_tensor(crops).to(models.resolve_device(self.device))
-        keys = [sample_key(self.seed, item.id) for item in good]
+        faces = to_tensor(column(batch, "crop"), models.resolve_device(self.device))
+        keys = [sample_key(self.seed, one.id) for one in batch]
         with torch.no_grad():  # not inference_mode: some methods optimise
             output, beside = self._anonymize(faces, keys)
-        results = checked_crops(self.method, output, faces)
-        for item, image, result, more in zip(good, originals, results, beside, strict=True):
-            rows.append(Row(item.id, {"image": self._encode(item, image, result), **more}))
-        return rows
+        return {"crop": checked_crops(self.method, output, faces), **beside}
 
     def _anonymize(
         self, faces: "torch.Tensor", keys: Sequence[bytes]
-    ) -> "tuple[torch.Tensor, list[dict[str, NDArray[Any]]]]":
-        """Anonymized crops, and for each a column of remarks, a latent, or nothing."""
+    ) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+        """Anonymized crops, and for each a row of remarks, a latent, or nothing."""
         card, device = self.method, self.device
         if card.remarks:
             output, said = models.remarking(card, device).anonymize_with_remarks(faces, keys)
-            told = remarks.checked_remarks(card, said, len(keys))
-            return output, [{remarks.COLUMN: row} for row in told]
+            return output, {remarks.COLUMN: remarks.checked_remarks(card, said, len(keys))}
         if card.needs_latent:
             output, kept = models.keeping(card, device).anonymize_with_latent(faces, keys)
-            stored = latents.checked_latents(card, kept, len(keys))
-            return output, [{latents.COLUMN: row} for row in stored]
-        return models.method(card, device).anonymize(faces, keys), [{} for _ in keys]
+            return output, {latents.COLUMN: latents.checked_latents(card, kept, len(keys))}
+        return models.method(card, device).anonymize(faces, keys), {}
 
-    def _crop(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        if item.error:
-            raise BadImage(item.error)
-        image = self.images.load(item)
-        return image, crop_of(image, item, self.method.template)
-
-    def _encode(self, item: Item, image: NDArray[np.uint8], result: NDArray[np.float32]) -> bytes:
+    def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
+        """The published bytes as `image`, and the rest as it is."""
         from anonbench.data.align import paste_back, template
 
+        crop = finite(self.method, told["crop"])
         channel = Channel.parse(self.channel)
-        if self.presentation == "crop" or item.face is None:
-            return channel.encode(result)
-        matrix = template(self.method.template).matrix(item.face)
-        pasted = paste_back(image, to_uint8(result), matrix)
-        return channel.encode(to_float(pasted))
+        if prepared.face is not None:
+            picture: Any = prepared.values["picture"]
+            matrix = template(self.method.template).matrix(prepared.face)
+            crop = to_float(paste_back(picture, to_uint8(crop), matrix))
+        return Row(prepared.id, {"image": channel.encode(crop), **self._beside(told)})
+
+    def _beside(self, told: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        if remarks.COLUMN in told:
+            said = remarks.finite_remarks(self.method, told[remarks.COLUMN])
+            return {remarks.COLUMN: said}
+        if latents.COLUMN in told:
+            return {latents.COLUMN: latents.finite_latent(self.method, told[latents.COLUMN])}
+        return {}
 
 
 def usual_face(dataset: DatasetCard, detector: JudgeCard, image: NDArray[np.uint8]) -> Face:
@@ -211,26 +168,28 @@ def usual_face(dataset: DatasetCard, detector: JudgeCard, image: NDArray[np.uint
     return models.detector(detector).landmarks(image, box)
 
 
-def to_tensor(crops: Sequence[Any]) -> "torch.Tensor":
-    """Uint8 crops `[S, S, 3]` as one float32 tensor `[B, 3, S, S]` in `[0, 1]`."""
-    return stack(crops).float().div_(255)
-
-
-def stack(crops: Sequence[Any]) -> "torch.Tensor":
-    """Crops `[S, S, 3]` as one tensor `[B, 3, S, S]`, with the numbers as they are."""
-    import torch
-
-    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-
-
 def checked_crops(
     method: MethodCard, output: "torch.Tensor", faces: "torch.Tensor"
-) -> Iterator[NDArray[np.float32]]:
-    """A method's output `[B, 3, S, S]` as images; UserError where it has not its input's shape."""
-    if output.shape != faces.shape or not bool(output.isfinite().all()):
-        raise UserError(
-            f"The method '{method.name}' returned {tuple(output.shape)} for crops "
-            f"{tuple(faces.shape)}, or numbers that are not finite.",
-            mend=f"Mend the method; see: anonbench test-method {method.name}",
-        )
-    return iter(output.permute(0, 2, 3, 1).float().cpu().numpy())
+) -> "torch.Tensor":
+    """A method's output `[B, 3, S, S]` as images `[B, S, S, 3]`.
+
+    Raises:
+        UserError: It has not the shape of its input.
+    """
+    if output.shape != faces.shape:
+        raise _misbehaved(method, f"{tuple(output.shape)} for crops {tuple(faces.shape)}")
+    return output.permute(0, 2, 3, 1).float()
+
+
+def finite(method: MethodCard, crop: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A crop of a method as it is; UserError where a number in it is not finite."""
+    if not np.isfinite(crop).all():
+        raise _misbehaved(method, "numbers that are not finite")
+    return crop
+
+
+def _misbehaved(method: MethodCard, returned: str) -> UserError:
+    return UserError(
+        f"The method '{method.name}' returned {returned}.",
+        mend=f"Mend the method; see: anonbench test-method {method.name}",
+    )

@@ -71,7 +71,8 @@ class Machine:
 
         from anonbench.engine import models
         from anonbench.engine.channel import to_uint8
-        from anonbench.engine.stages import checked_crops, to_tensor
+        from anonbench.engine.stages import checked_crops, finite
+        from anonbench.engine.steps import to_tensor
 
         device = self.torch_device()
         call: Callable[[Tensor, Sequence[bytes]], Tensor] = (
@@ -82,10 +83,11 @@ class Machine:
         done: list[Pixels] = []
         for start in range(0, len(crops), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            faces = to_tensor(crops[batch]).to(device)
+            faces = to_tensor(crops[batch], device)
             with torch.no_grad():  # not inference_mode: some methods optimise
                 output = call(faces, keys[batch])
-            done += [to_uint8(crop) for crop in checked_crops(card, output, faces)]
+            made = checked_crops(card, output, faces).cpu().numpy()
+            done += [to_uint8(finite(card, crop)) for crop in made]
         return done
 
 

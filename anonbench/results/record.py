@@ -153,6 +153,9 @@ class Setup(_Record):
         description="What `recover` and `extract_bits` got: the published crop, or a crop aligned "
         "anew from a face found in the published picture; empty for a method with neither",
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="What networks computed in; bfloat16 is under autocast"
+    )
     detector: PluginRef
     templates: dict[str, int] = Field(description="alignment name -> version")
 
@@ -179,6 +182,7 @@ class StageReport(_Record):
 
     name: str
     seconds: float
+    network_seconds: float = Field(default=0, description="Those inside networks and detectors")
     items: int
     computed: int
     failed: int = 0

@@ -17,7 +17,7 @@ from anonbench.cards import MethodCard
 from anonbench.data.align import template
 from anonbench.engine.channel import to_uint8
 from anonbench.engine.models import resolve_device
-from anonbench.engine.stages import to_tensor
+from anonbench.engine.steps import to_tensor
 from anonbench.errors import UserError
 from anonbench.interfaces import (
     DecodesPassword,

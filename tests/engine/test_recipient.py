@@ -204,7 +204,7 @@ def test_a_picture_is_aligned_by_what_is_found_in_it_and_by_nothing_of_the_origi
         seed=0,
     )
     elsewhere = models.detector(detector).landmarks(picture, np.array([50.0, 40, 100, 90]))
-    stage.compute([Item("a", encode_png(picture), elsewhere, found=found)])
+    stage.infer([stage.prepare(Item("a", encode_png(picture), elsewhere, found=found))])
     box = np.array(dataset.fallback_box) * (120, 96, 120, 96)
     usual = models.detector(detector).landmarks(picture, box)
     face: Face = elsewhere if found else usual

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from anonbench import registry, weights
 from anonbench.data.images import encode_png, read_image
 from anonbench.engine.channel import to_uint8
-from anonbench.engine.stages import to_tensor
+from anonbench.engine.steps import to_tensor
 from anonbench.photos.anonymize import Anonymizer
 from anonbench.photos.crops import Machine
 from anonbench.photos.recover import Recoverer
@@ -35,7 +35,7 @@ from pathlib import Path
 from anonbench import registry
 from anonbench.data.images import encode_png, read_image
 from anonbench.engine.channel import to_uint8
-from anonbench.engine.stages import to_tensor
+from anonbench.engine.steps import to_tensor
 
 published, key, target = sys.argv[1:]
 card = registry.methods.parse("drdpgan:bundle=weights.safetensors")

@@ -1,0 +1,163 @@
+"""Computing on this machine: networks in this process, all else beside them in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context, parent_process
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from anonbench.engine.environment import peak_memory_mb
+from anonbench.engine.faces import Item
+from anonbench.engine.steps import Stage
+from anonbench.engine.work import Batch, Done, Inference, Landed, Launched, finish, land, prepare
+from anonbench.errors import UserError
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class Engine(Protocol):
+    """What computes stages: this machine, or others too."""
+
+    @property
+    def memory_mb(self) -> float:
+        """Peak memory of its processes besides this one, in MiB."""
+        ...
+
+    def run(self, stage: Stage, batches: Iterable[list[Item]], many: bool) -> Iterator[Done]:
+        """Compute batches, in their order.
+
+        Args:
+            stage: The stage.
+            batches: Inputs.
+            many: Whether there is enough to do for processes to be worth their start.
+
+        Raises:
+            UserError: A process died, or a plug-in misbehaves.
+        """
+        ...
+
+    def close(self) -> None:
+        """End its processes, whatever they are doing; a next run starts new ones."""
+        ...
+
+
+class Local:
+    """The engine of one machine.
+
+    Images are prepared and finished in worker processes, a few batches ahead of and behind the
+    networks, which have this process. The batches are the same whoever prepares them, so results
+    are too.
+
+    Args:
+        inference: Runs the networks.
+        workers: Worker processes; 1 means none.
+    """
+
+    def __init__(self, inference: Inference, workers: int) -> None:
+        self._inference, self._workers = inference, workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._memory_mb: dict[int, float] = {}
+
+    @property
+    def memory_mb(self) -> float:
+        """Peak memory of the largest workers that may have run at once, in MiB."""
+        return sum(sorted(self._memory_mb.values(), reverse=True)[: self._workers])
+
+    def run(self, stage: Stage, batches: Iterable[list[Item]], many: bool) -> Iterator[Done]:
+        """See `Engine`."""
+        if self._workers == 1 or not many:
+            return (self._inference.run(stage, batch) for batch in batches)
+        prepared = self._ahead(prepare, stage, batches)
+        landed = self._landed(stage, prepared)
+        if stage.encodes:
+            return self._ahead(finish, stage, landed)
+        return (finish(stage, one) for one in landed)
+
+    def close(self) -> None:
+        """See `Engine`."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+            self._pool = None
+
+    def _landed(self, stage: Stage, prepared: Iterator[Batch]) -> Iterator[Landed]:
+        """What networks told, always one batch behind, so that no device waits for this process."""
+        launched: Launched | None = None
+        for batch in prepared:
+            previous, launched = launched, self._inference.launch(stage, batch)
+            if previous is not None:
+                yield self._timed(stage, land(previous))
+        if launched is not None:
+            yield self._timed(stage, land(launched))
+
+    def _timed(self, stage: Stage, landed: Landed) -> Landed:
+        """With the seconds of models that ran in workers side by side, as they pass here."""
+        if stage.networks:
+            return landed
+        return landed._replace(seconds=landed.seconds / self._workers)
+
+    def _ahead(
+        self, call: Callable[[Stage, Given], Made], stage: Stage, inputs: Iterable[Given]
+    ) -> Iterator[Made]:
+        """Results of calls in workers, in order, few of them in flight."""
+        flying: deque[Future[_Weighed[Made]]] = deque()
+
+        def landed() -> Made:
+            done = flying.popleft().result()
+            self._memory_mb[done.process] = done.memory_mb
+            return done.made
+
+        try:
+            for one in inputs:
+                flying.append(self._workers_pool().submit(_weighed, call, stage, one))
+                if len(flying) > 2 * self._workers:
+                    yield landed()
+            while flying:
+                yield landed()
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"A worker process died during '{stage.label}'.",
+                why="Usually the machine ran out of memory. What was computed is kept.",
+                mend="Run the same command again, with --workers 1.",
+            ) from error
+
+    def _workers_pool(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._workers, mp_context=get_context("spawn"), initializer=_begin
+            )
+        return self._pool
+
+
+class _Weighed(NamedTuple, Generic[Made]):
+    """What a worker hands back, and what its process has needed so far."""
+
+    made: Made
+    process: int
+    memory_mb: float
+
+
+def _weighed(call: Callable[[Stage, Given], Made], stage: Stage, given: Given) -> _Weighed[Made]:
+    return _Weighed(call(stage, given), os.getpid(), peak_memory_mb())
+
+
+def _begin() -> None:
+    """A worker has one thread, leaves Ctrl-C to its parent, and ends with it however that ends."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

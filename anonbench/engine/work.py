@@ -1,0 +1,162 @@
+"""The three steps of a stage on a batch, where an image that fails is a row with its reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from anonbench.engine.faces import Item
+from anonbench.engine.steps import Prepared, Stage
+from anonbench.engine.store import Row
+from anonbench.errors import BadImage, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+Batch = Sequence[Prepared | Row]
+"""What is prepared of each sample, or the row of one that failed."""
+
+
+def prepare(stage: Stage, items: Sequence[Item]) -> Batch:
+    """Prepare each sample."""
+    return [_prepare(stage, item) for item in items]
+
+
+def _prepare(stage: Stage, item: Item) -> Prepared | Row:
+    if item.error:
+        return Row(item.id, error=item.error)
+    try:
+        return stage.prepare(item)
+    except BadImage as error:
+        return Row(item.id, error=str(error))
+
+
+class Launched(NamedTuple):
+    """A batch of which networks are computing: tensors on their device, still to be read."""
+
+    batch: Batch
+    told: dict[str, torch.Tensor]
+    seconds: float
+
+
+class Landed(NamedTuple):
+    """What networks told of those of a batch that did not fail, and the seconds they took."""
+
+    batch: Batch
+    told: dict[str, NDArray[Any]]
+    seconds: float
+
+
+class Done(NamedTuple):
+    """What became of a batch: its rows, and the seconds that networks took."""
+
+    rows: list[Row]
+    network_seconds: float
+
+
+def land(launched: Launched) -> Landed:
+    """Wait for networks, and take what they told from their device."""
+    started = time.perf_counter()
+    told = {name: tensor.cpu().numpy() for name, tensor in launched.told.items()}
+    return Landed(launched.batch, told, launched.seconds + time.perf_counter() - started)
+
+
+def finish(stage: Stage, landed: Landed) -> Done:
+    """One row per sample, in order."""
+    rows, place = [], 0
+    for one in landed.batch:
+        if isinstance(one, Row):
+            rows.append(one)
+        else:
+            rows.append(stage.finish(one, {n: told[place] for n, told in landed.told.items()}))
+            place += 1
+    return Done(rows, landed.seconds)
+
+
+class Inference:
+    """Runs networks on batches, and makes do with less memory where it runs out.
+
+    Args:
+        device: Where networks run.
+        precision: `bf16` computes under autocast.
+        warn: Is told, once per stage, that batches had to be halved.
+    """
+
+    def __init__(self, device: str, precision: str, warn: Callable[[str], None]) -> None:
+        self._device, self._precision, self._warn = device, precision, warn
+        self._most: dict[str, int] = {}
+
+    def launch(self, stage: Stage, batch: Batch) -> Launched:
+        """Start to compute; on a GPU this returns before it is done.
+
+        Raises:
+            UserError: Memory does not even suffice for one image, or a plug-in misbehaves.
+        """
+        good = [one for one in batch if isinstance(one, Prepared)]
+        if not stage.networks or not good:
+            return Launched(batch, {}, sum(one.seconds for one in good))
+        started = time.perf_counter()
+        with self._autocast():
+            told = self._infer(stage, good)
+        return Launched(batch, told, time.perf_counter() - started)
+
+    def run(self, stage: Stage, items: Sequence[Item]) -> Done:
+        """All three steps, here and now."""
+        return finish(stage, land(self.launch(stage, prepare(stage, items))))
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._precision != "bf16":
+            return nullcontext()
+        import torch
+
+        return torch.autocast(torch.device(self._device).type, torch.bfloat16)
+
+    def _infer(self, stage: Stage, batch: Sequence[Prepared]) -> dict[str, torch.Tensor]:
+        most = self._most.get(stage.label, len(batch))
+        try:
+            if len(batch) <= most:
+                return stage.infer(batch)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._halve(stage, len(batch))
+        middle = len(batch) // 2
+        return _joined([self._infer(stage, part) for part in (batch[:middle], batch[middle:])])
+
+    def _halve(self, stage: Stage, size: int) -> None:
+        """Remember that a batch was too large, and free what it held."""
+        import torch
+
+        if size == 1:
+            raise UserError(
+                f"There is not enough memory for one image at a time during '{stage.label}'.",
+                why="What was computed before is kept.",
+                mend="Close other programs, or use another --device; then run the same command "
+                "again.",
+            )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if stage.label not in self._most:
+            self._warn(
+                f"Memory ran out during '{stage.label}' with {size} images at a time; its batches "
+                "are halved, which may change the last digits of its numbers."
+            )
+        self._most[stage.label] = (size + 1) // 2
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says so; torch raises a plain RuntimeError for a processor's memory."""
+    import torch
+
+    said = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or said
+
+
+def _joined(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    import torch
+
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
