@@ -6,28 +6,44 @@ mkdocs calls the functions named `on_...`; `mkdocs.yml` names this file as a hoo
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from typing import TYPE_CHECKING, Any
 
 from anonbench import registry
 from anonbench.cards import MethodCard, ProtocolCard
 
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
 ROOT = Path(__file__).parents[1]
+_ITEM = re.compile(r"- |\d+\. |\|")
 SOURCES = {"methods": ROOT / "methods", "protocols": ROOT / "protocols"}
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the pages that stand in no file."""
+    from mkdocs.structure.files import File  # pages are tested without mkdocs, too
+
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Drop what the tests of a page write behind the language of its code blocks."""
-    return re.sub(r"^```(\w+) .+$", r"```\1", markdown, flags=re.MULTILINE)
+    """The page without what tests read behind a language, its lists and tables as on GitHub."""
+    return "\n".join(_apart(re.sub(r"^```(\w+) .+$", r"```\1", markdown, flags=re.MULTILINE)))
+
+
+def _apart(markdown: str) -> Iterator[str]:
+    """The lines, with an empty one before a list or table, which mkdocs alone asks for."""
+    before, fenced = "", False
+    for line in markdown.split("\n"):
+        fenced ^= line.startswith("```")
+        starts = not fenced and _ITEM.match(line) is not None
+        if starts and before and not before.startswith(" ") and not _ITEM.match(before):
+            yield ""
+        yield line
+        before = line
 
 
 def pages() -> dict[str, str]:
@@ -60,7 +76,7 @@ def _package(folder: Path, name: str) -> str:
 def _page(card: MethodCard | ProtocolCard, package: str) -> Iterator[str]:
     yield from (f"# {card.title}", "", f"`{card.name}`: {card.summary}", "")
     facts = _of_method(card) if isinstance(card, MethodCard) else _of_protocol(card)
-    yield from _table(("", ""), [(key, value) for key, value in facts.items() if value])
+    yield from _table(("on its card", ""), [(key, value) for key, value in facts.items() if value])
     if card.config:
         yield from ("", "## Settings", "")
         settings = [(f"`{key}`", f"`{value!r}`") for key, value in card.config.items()]
