@@ -432,6 +432,17 @@ def test_wrong_options_are_explained(
     assert expected in done.err
 
 
+def test_without_a_password_the_methods_that_have_one_are_named(
+    tmp_path: Path, anonbench: Callable[..., Any]
+) -> None:
+    nothing = make_metric(None, "", name="wrong-key-mae", reason="its key is no secret")
+    store.save(of_protocol("key-sensitivity", "blur", metrics=(nothing,)), {}, tmp_path)
+    done = anonbench("plot", "keys", tmp_path, "--out", tmp_path / "x.pdf")
+    assert done.code == 2
+    assert "has a password" in done.err
+    assert "There is one in: fit, riddle, " in done.err
+
+
 def test_one_channel_is_no_robustness(tmp_path: Path, anonbench: Callable[..., Any]) -> None:
     store.save(of_protocol("lfw-tar", "blur"), {}, tmp_path)
     done = anonbench("plot", "robustness", tmp_path, "--out", tmp_path / "x.pdf")

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from anonbench import registry
+from anonbench.errors import BadData
 from anonbench.metrics.bootstrap import mean_replicates, percentile_interval
 from anonbench.metrics.verification import Floats
 from anonbench.report.figures import style
 from anonbench.report.figures.drawing import Drawing, conditions, warnings
 from anonbench.report.figures.source import Item, Source, by_panel, methods_of
 
+PROTOCOL = "key-sensitivity"
+
 
 def draw(source: Source) -> Drawing:
-    """Mean absolute difference to the right recovery over the number of wrong bits."""
-    items = source.items("key-sensitivity", "flips", judged=False)
+    """Mean absolute difference to the right recovery over the number of wrong bits.
+
+    Raises:
+        BadData: No result of the protocol, or none of a method with a password.
+    """
+    _check_secret(source)
+    items = source.items(PROTOCOL, "flips", judged=False)
     panels = by_panel(items)
     said = warnings(items)
     with style.styled():
@@ -46,6 +55,19 @@ def draw(source: Source) -> Drawing:
         conditions(items),
     )
     return Drawing(figure, caption, said)
+
+
+def _check_secret(source: Source) -> None:
+    results = source.measured(PROTOCOL)
+    if any(metric.value is not None for result in results for metric in result.metrics):
+        return
+    cards = map(registry.methods.card, registry.methods.names())
+    secret = [card.name for card in cards if card.key == "password"]
+    raise BadData(
+        f"No method in {source.folder} has a password.",
+        why=f"There is one in: {', '.join(secret)}.",
+        mend=f"Bring the weights of one (anonbench info NAME), and run it through {PROTOCOL}.",
+    )
 
 
 def flip_curve(item: Item) -> tuple[Floats, Floats, Floats]:

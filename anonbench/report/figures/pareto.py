@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anonbench.errors import BadData
@@ -38,7 +39,9 @@ def draw(source: Source) -> Drawing:
     points = [point for inside in panels.values() for point in inside]
     labels = method_labels([x.item.result for x, _ in points])
     places = {label: place for place, label in enumerate(sorted(set(labels.values())))}
-    said = warnings([one.item for point in points for one in point])
+    items = [one.item for point in points for one in point]
+    # With one panel its data need not be told from those of results that are not shown.
+    said = warnings(items if len(panels) > 1 else [replace(item, data="") for item in items])
     width = source.choice.width
     with style.styled():
         figure, axes = style.sheet(
