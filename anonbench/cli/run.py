@@ -343,14 +343,20 @@ def _number(value: float) -> str:
 def _show_stages(result: "Result") -> None:
     from rich.table import Table
 
-    table = Table("stage", "seconds", "images", "computed", "failed", box=None, padding=(0, 2))
+    titles = ("stage", "seconds", "in networks", "images", "computed", "images/s", "failed")
+    table = Table(*titles, box=None, padding=(0, 2))
     for stage in result.stages:
         table.add_row(
             stage.name,
             f"{stage.seconds:.1f}",
+            f"{stage.network_seconds:.1f}",
             str(stage.items),
             str(stage.computed),
+            f"{stage.computed / stage.seconds:.1f}" if stage.computed else "",
             str(stage.failed),
         )
     console.out.print(table)
-    console.out.print(f"  {result.wall_seconds:.1f} s, peak memory {result.peak_memory_mb:.0f} MiB")
+    inside = sum(stage.network_seconds for stage in result.stages)
+    share = f", {inside / result.wall_seconds:.0%} of it inside networks" if inside else ""
+    memory = f"peak memory {result.peak_memory_mb:.0f} MiB"
+    console.out.print(f"  {result.wall_seconds:.1f} s{share}, {memory}")

@@ -163,7 +163,7 @@ class Job:
             channel=str(Channel.parse(self.config.channel)),
             presentation=self.config.presentation,
             recovery=self._recovery,
-            precision=PRECISIONS[self.config.precision],
+            precision="float32" if self.protocol.weightless else PRECISIONS[self.config.precision],
             detector=self.detector_ref,
             templates={name: template(name).version for name in sorted(names) if name},
         )

@@ -180,6 +180,7 @@ def _conditions(result: Result) -> dict[str, str]:
         "channel": setup.channel,
         "presentation": setup.presentation,
         "limit": str(setup.limit),
+        "precision": setup.precision,
         **({"recovery": setup.recovery} if setup.recovery else {}),
         "detector": setup.detector.name,
         **_plugin("detector", setup.detector),
