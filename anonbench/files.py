@@ -4,9 +4,30 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from anonbench.errors import StoreError
+
+TEMPORARY = ".tmp-"
+"""How the name of a file starts that is being written; a killed process leaves it behind."""
+
+_SPACE = "Free some space (anonbench cache prune), or set ANONBENCH_HOME to a larger disk"
+_ALLOW = "Make it yours to read and write (ls -ld shows its modes)"
+_BRING_BACK = "Bring its disk or network mount back (df shows what is mounted)"
+_MENDS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: "Mount its disk writable, or set ANONBENCH_HOME to a folder that can be written",
+    errno.EACCES: f"{_ALLOW}, or set ANONBENCH_HOME to another folder",
+    errno.EPERM: f"{_ALLOW}, or set ANONBENCH_HOME to another folder",
+    errno.ENOENT: _BRING_BACK,
+    errno.EIO: _BRING_BACK,
+    errno.ESTALE: _BRING_BACK,
+    errno.ENODEV: _BRING_BACK,
+    errno.ENOTCONN: _BRING_BACK,
+    errno.ETIMEDOUT: _BRING_BACK,
+}
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
@@ -20,17 +41,18 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = -1, ""
     try:
         private_folder(path.parent)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
         os.close(handle)
         write(Path(name))
         with Path(name).open("rb") as file:
             os.fsync(file.fileno())
         Path(name).replace(path)
     except OSError as error:
-        raise _explain(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         if name:
-            Path(name).unlink(missing_ok=True)
+            with suppress(OSError):  # what made writing fail may make this fail
+                Path(name).unlink(missing_ok=True)
 
 
 def private_folder(folder: Path) -> Path:
@@ -40,14 +62,38 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def _explain(path: Path, error: OSError) -> StoreError:
-    mend = {
-        errno.ENOSPC: "Free some space, or set ANONBENCH_HOME to a larger disk",
-        errno.EROFS: "Set ANONBENCH_HOME to a folder that can be written",
-        errno.EACCES: "Set ANONBENCH_HOME to a folder that you may write",
-    }.get(error.errno or 0, "Mend the cause")
+def delete(path: Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises:
+        StoreError: It cannot be deleted.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be deleted: {error.strerror or error}.",
+            mend=f"{_mend(error)}, then run the same command again.",
+        ) from error
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What to tell the user about a file or folder that cannot be written."""
     return StoreError(
         f"{path} cannot be written: {error.strerror or error}.",
         why="What was computed before is kept.",
-        mend=f"{mend}, then run the same command again; it continues where it was.",
+        mend=f"{_mend(error)}, then run the same command again; it continues where it was.",
     )
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """What to tell the user about a file or folder that cannot be read."""
+    return StoreError(
+        f"{path} cannot be read: {error.strerror or error}.",
+        why="Nothing was deleted.",
+        mend=f"{_mend(error)}, then run the same command again.",
+    )
+
+
+def _mend(error: OSError) -> str:
+    return _MENDS.get(error.errno or 0, "Mend the cause")

@@ -1,29 +1,38 @@
 """The artefact store: rows per sample, in shards that are written once and never changed.
 
 An artefact is a folder named by the hash of everything that decides its content (its key
-material, kept readable in `key.json`). It holds shards: uncompressed npz files, each with some
-samples' rows. What is missing is found row by row, so a run continues wherever it was stopped
-and `--limit` never invalidates anything. Shards appear by rename, so a reader never sees half a
-file, and the zip format's CRC tells a damaged one, which is dropped and computed again.
+material, kept readable in `key.json`). It holds shards, each with some samples' rows. What is
+missing is found row by row, so a run continues wherever it was stopped and `--limit` never
+invalidates anything. Shards appear by rename, so a reader never sees half a file; whatever is
+read of one is checked, and a damaged one is dropped and computed again. docs/store.md describes
+the layout.
 """
 
+import errno
 import hashlib
 import json
-import zipfile
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
+from filelock import FileLock
 
-from anonbench.files import atomic_write
+from anonbench.engine import origin
+from anonbench.engine.locks import NoLocks, Timeout, take
+from anonbench.engine.shards import SUFFIX, Damage, Shard, Value, damage, open_shard, write_shard
+from anonbench.files import atomic_write, delete, unreadable, unwritable
 from anonbench.paths import home
 
-Value = NDArray[Any] | bytes
-FORMAT = 1
+__all__ = ["FORMAT", "Artefact", "DamagedShard", "Row", "Store", "Value", "content_key"]
+
+FORMAT = 2
+"""Of shards and layout; part of every key, so artefacts of other formats are never looked at."""
+
+KEY_FILE = "key.json"
+LOCK_FILE = ".lock"
 
 
 class DamagedShard(Exception):
@@ -59,51 +68,89 @@ def content_key(material: Mapping[str, Any]) -> str:
 class Artefact:
     """The stored rows of one stage under one key.
 
+    Where several shards have a row of a sample, one that succeeded counts, and of several such
+    the one in the shard whose name comes first.
+
     Args:
         folder: Where its shards stand.
         warn: Called with one sentence when a damaged shard is dropped.
+        labels: Text files that say what it is, by name; they are written where they are missing.
     """
 
-    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, warn: Callable[[str], None], labels: Mapping[str, str] = {}
+    ) -> None:
         self.folder, self.key = folder, folder.name
-        self._warn = warn
+        self._warn, self._labels = warn, labels
+        self._shards: dict[str, Shard] = {}
+        self._rows: dict[str, tuple[Shard, int]] = {}
         self._errors: dict[str, str] = {}
-        self._where: dict[str, tuple[Path, int]] = {}
-        self._seen: set[Path] = set()
+        self._lost: DamagedShard | None = None
+        self._label()
         self.refresh()
 
-    def refresh(self) -> None:
-        """Take in shards that appeared since the last look, also another process's."""
-        for shard in sorted(self.folder.glob("*.npz")):
-            if shard not in self._seen and _is_sound(shard, self._warn):
-                self._index(shard)
+    def _label(self) -> None:
+        for name, text in self._labels.items():
+            if not (self.folder / name).is_file():
+                atomic_write(self.folder / name, partial(_write_text, text=text))
+        with suppress(OSError):  # when it was last used; a store that is read-only has no such
+            os.utime(self.folder / KEY_FILE)
 
-    def _index(self, shard: Path) -> None:
-        self._seen.add(shard)
-        with np.load(shard, allow_pickle=False) as data:
-            ids, errors = data["ids"].tolist(), data["errors"].tolist()
-        row = 0
-        for sample_id, error in zip(ids, errors, strict=True):
-            if error:
-                self._errors[sample_id] = error
-                continue
-            self._where[sample_id] = (shard, row)
-            self._errors.pop(sample_id, None)
-            row += 1
+    def refresh(self) -> None:
+        """Take in shards that appeared since the last look, also another process's.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        try:
+            names = {path.name for path in self.folder.iterdir() if path.suffix == SUFFIX}
+        except FileNotFoundError:
+            names = set()
+        except OSError as error:
+            raise unreadable(self.folder, error) from error
+        if self._shards.keys() - names:
+            self._shards, self._rows, self._errors = {}, {}, {}
+        for name in sorted(names - self._shards.keys()):
+            self._open(self.folder / name)
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._index(open_shard(path))
+        except FileNotFoundError:  # another process dropped it meanwhile
+            return
+        except Damage as found:
+            self._tell(path, str(found))
+            with suppress(OSError):  # read-only: it is passed over
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    def _index(self, shard: Shard) -> None:
+        self._shards[shard.path.name] = shard
+        for row, sample_id in enumerate(shard.ids):
+            known = self._rows.get(sample_id)
+            if known is None or shard.path.name < known[0].path.name:
+                self._rows[sample_id] = (shard, row)
+        for sample_id, error in shard.errors.items():
+            self._errors.setdefault(sample_id, error)
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """The ids without a row; one that failed has a row."""
-        return [i for i in ids if i not in self._where and i not in self._errors]
+        return [i for i in ids if i not in self._rows and i not in self._errors]
 
     def failed(self, ids: Iterable[str]) -> dict[str, str]:
         """The reason per id that failed."""
-        return {i: self._errors[i] for i in ids if i in self._errors}
+        return {i: self._errors[i] for i in ids if i in self._errors and i not in self._rows}
 
     def forget(self) -> None:
-        """Delete all rows, for `--overwrite always`."""
-        for shard in self.folder.glob("*.npz"):
-            shard.unlink(missing_ok=True)
-        self._errors, self._where, self._seen = {}, {}, set()
+        """Delete all rows, for `--overwrite always`.
+
+        Raises:
+            StoreError: They cannot be deleted.
+        """
+        for shard in self.folder.glob(f"*{SUFFIX}"):
+            delete(shard)
+        self._shards, self._rows, self._errors = {}, {}, {}
 
     def write(self, rows: Sequence[Row]) -> None:
         """Store rows as one shard.
@@ -111,20 +158,17 @@ class Artefact:
         Raises:
             StoreError: The shard cannot be written; earlier shards stay.
         """
-        good = [row for row in rows if not row.error]
-        columns: dict[str, NDArray[Any]] = {
-            "ids": np.array([row.id for row in rows]),
-            "errors": np.array([row.error for row in rows]),
-        }
-        for name in good[0] if good else ():
-            columns |= _pack(name, [row[name] for row in good])
-        digest = hashlib.sha256("\n".join(row.id for row in rows).encode()).hexdigest()
-        shard = self.folder / f"{digest[:20]}.npz"
-        atomic_write(shard, lambda path: _save_npz(path, columns))
-        self._index(shard)
+        if not rows:
+            return
+        if not (self.folder / KEY_FILE).is_file():
+            # Made anew, it might stand in a folder over which a network drive was mounted.
+            raise unwritable(self.folder, FileNotFoundError(errno.ENOENT, "it has vanished"))
+        good = {row.id: row for row in rows if not row.error}
+        errors = {row.id: row.error for row in rows if row.error}
+        self._index(write_shard(self.folder, good, errors))
 
     def read(self, ids: Iterable[str], only: str = "") -> Iterator[Row]:
-        """The rows of ids that succeeded, in that order, with one shard in memory.
+        """The rows of ids that succeeded, in that order, with one row in memory.
 
         Args:
             ids: Samples.
@@ -132,44 +176,71 @@ class Artefact:
 
         Raises:
             DamagedShard: A row's shard is damaged or gone; its rows are missing from now on.
+            StoreError: The store cannot be read.
         """
-        open_shard: Path | None = None
-        columns: dict[str, NDArray[Any]] = {}
-        for sample_id in ids:
-            shard, row = self._where[sample_id]
-            if shard != open_shard:
-                columns, open_shard = self._columns(shard, only), shard
-            yield Row(sample_id, _unpack(columns, row))
+        with _OpenShard() as opened:
+            for sample_id in ids:
+                shard, row = self._place(sample_id)
+                try:
+                    values = shard.read(opened.file(shard.path), row, only)
+                except Damage as found:
+                    raise self._drop(shard.path, str(found)) from found
+                except FileNotFoundError as error:
+                    raise self._gone(shard.path, error) from error
+                except OSError as error:
+                    raise unreadable(shard.path, error) from error
+                yield Row(sample_id, values)
 
-    def _columns(self, shard: Path, only: str) -> dict[str, NDArray[Any]]:
-        try:
-            with np.load(shard, allow_pickle=False) as data:
-                names = [n for n in data.files if not only or n.split(".")[0] == only]
-                return {name: data[name] for name in names}
-        except (zipfile.BadZipFile, FileNotFoundError, ValueError) as error:
-            self._drop(shard, str(error))
-            raise DamagedShard(shard, str(error)) from error
+    def _place(self, sample_id: str) -> tuple[Shard, int]:
+        place = self._rows.get(sample_id)
+        if place is None and self._lost is not None:  # another reader of this artefact dropped it
+            raise DamagedShard(self._lost.shard, "its rows were there before")
+        return self._rows[sample_id] if place is None else place
 
-    def _drop(self, shard: Path, reason: str) -> None:
-        self._warn(f"The shard {shard} is damaged ({reason}); its rows are computed again.")
-        shard.unlink(missing_ok=True)
-        self._errors, self._where, self._seen = {}, {}, set()
+    def _gone(self, path: Path, error: OSError) -> Exception:
+        """A shard was purged, unless the store as a whole is away."""
+        if not self.folder.parents[2].is_dir():
+            return unreadable(self.folder.parents[2], error)
+        return self._drop(path, "it is gone")
+
+    def _drop(self, path: Path, reason: str) -> DamagedShard:
+        self._tell(path, reason)
+        if _is_damaged(path):  # another process may have written it anew meanwhile
+            delete(path)
+        self._lost = DamagedShard(path, reason)
+        self._shards, self._rows, self._errors = {}, {}, {}
         self.refresh()
+        return self._lost
+
+    def _tell(self, path: Path, reason: str) -> None:
+        self._warn(f"The shard {path} is damaged ({reason}); its rows are computed again.")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Held while the artefact is computed; a second process waits, then finds the rows."""
-        lock = FileLock(self.folder / ".lock")
+        """Held while the artefact is computed; a second process waits, then finds the rows.
+
+        Whoever holds the locks of several artefacts takes them in the order of their keys, so
+        that no two processes wait for each other. The operating system releases the lock of a
+        process that dies. Where a file system has no locks or the store is read-only, nobody
+        waits: two processes may then compute the same rows, which costs time and nothing else.
+        """
+        lock = self._acquired()
         try:
-            lock.acquire(timeout=0.1)
-        except Timeout:
-            self._warn(f"Another anonbench process is computing {self.folder.name}; waiting.")
-            lock.acquire()
-        try:
+            self._label()
             self.refresh()
             yield
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
+
+    def _acquired(self) -> FileLock | None:
+        try:
+            return take(self.folder / LOCK_FILE, timeout=0.1)
+        except NoLocks:
+            return None
+        except Timeout:
+            self._warn(f"Another anonbench process is computing {self.key}; waiting.")
+            return take(self.folder / LOCK_FILE, timeout=-1)
 
 
 class Store:
@@ -183,54 +254,77 @@ class Store:
     def __init__(self, warn: Callable[[str], None], root: Path | None = None) -> None:
         self.root = root or home() / "store"
         self._warn = warn
+        self._origins: dict[str, origin.Origin] = {}
+        self._close_to_others()
+
+    def _close_to_others(self) -> None:
+        """Faces are nobody else's business, also in a folder that was made by hand."""
+        try:
+            mode = self.root.stat().st_mode & 0o777
+        except OSError:  # not there yet, or away: opening an artefact tells
+            return
+        if mode & 0o077:
+            try:
+                self.root.chmod(0o700)
+                done = "it is yours alone from now on"
+            except OSError:
+                done = "its owner should run: chmod 700"
+            self._warn(f"The store {self.root} holds faces and had mode {mode:o}; {done}.")
 
     def artefact(self, stage: str, material: Mapping[str, Any]) -> Artefact:
-        """Open the artefact of a stage for its key material, creating its folder."""
+        """Open the artefact of a stage for its key material, creating its folder.
+
+        Raises:
+            StoreError: It cannot be created or read.
+        """
         material = {"format": FORMAT, "stage": stage, **material}
         key = content_key(material)
         folder = self.root / stage / key[:2] / key
-        if not (folder / "key.json").is_file():
-            text = json.dumps(material, indent=2, sort_keys=True)
-            atomic_write(folder / "key.json", lambda path: _write_text(path, text))
-        return Artefact(folder, self._warn)
+        self._origins[key] = origin.load(folder) or self._origin(material)
+        labels = {
+            origin.FILE: self._origins[key].text,
+            KEY_FILE: json.dumps(material, indent=2, sort_keys=True),
+        }
+        return Artefact(folder, self._warn, labels)
+
+    def _origin(self, material: Mapping[str, Any]) -> origin.Origin:
+        found = origin.named_in(material)
+        for key in origin.sources(material):
+            folders = self.root.glob(f"*/{key[:2]}/{key}")
+            told = self._origins.get(key) or next(map(origin.load, folders), None)
+            found |= told or origin.Origin()
+        return found
+
+
+class _OpenShard:
+    """The shard that was read last, kept open for the next row."""
+
+    def __enter__(self) -> "_OpenShard":
+        self._path: Path | None = None
+        self._file: BinaryIO | None = None
+        return self
+
+    def file(self, path: Path) -> BinaryIO:
+        """The opened file of a shard."""
+        if path != self._path:
+            self.__exit__()
+            self._file, self._path = path.open("rb"), path
+        assert self._file is not None
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _save_npz(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **columns)
-
-
-def _is_sound(shard: Path, warn: Callable[[str], None]) -> bool:
+def _is_damaged(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(shard) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError) as error:
-        damaged = str(error)
-    if damaged:
-        warn(f"The shard {shard} is damaged ({damaged}); its rows are computed again.")
-        shard.unlink(missing_ok=True)
-    return not damaged
-
-
-def _pack(name: str, values: Sequence[Value]) -> dict[str, NDArray[Any]]:
-    """A column as arrays: stacked, or for bytes one flat array and the offsets into it."""
-    if not isinstance(values[0], bytes):
-        return {name: np.stack([np.asarray(v) for v in values])}
-    blobs = [np.frombuffer(v, np.uint8) for v in values if isinstance(v, bytes)]
-    offsets = np.cumsum([0, *(b.size for b in blobs)])
-    return {f"{name}.bytes": np.concatenate(blobs), f"{name}.offsets": offsets}
-
-
-def _unpack(columns: Mapping[str, NDArray[Any]], row: int) -> dict[str, Value]:
-    values: dict[str, Value] = {}
-    for name, column in columns.items():
-        if name.endswith(".bytes"):
-            offsets = columns[name.removesuffix(".bytes") + ".offsets"]
-            values[name.removesuffix(".bytes")] = column[offsets[row] : offsets[row + 1]].tobytes()
-        elif not name.endswith(".offsets") and name not in ("ids", "errors"):
-            values[name] = column[row]
-    return values
+        return bool(damage(path))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error

@@ -187,7 +187,7 @@ def test_a_damaged_shard_is_noticed_and_computed_again(
     toy_run, count, anonbench_home: Path, capsys, tmp_path
 ) -> None:
     (first,) = toy_run()
-    shard = next((anonbench_home / "store" / "embeddings").rglob("*.npz"))
+    shard = next((anonbench_home / "store" / "embeddings").rglob("*.shard"))
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 0xFF
     shard.write_bytes(data)

@@ -96,7 +96,7 @@ def test_missing_weights_are_one_error_that_names_all_files(anonbench_home: Path
     for name in ("stylegan2-ffhq1024", "e4e-ffhq1024", "ir-se50"):
         assert f"anonbench weights import {name}" in text
     assert "https://github.com/chi0tzp/FALCO" in text
-    assert not list(anonbench_home.rglob("*.npz"))
+    assert not list(anonbench_home.rglob("*.shard"))
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_pool_goes_on_where_it_was_stopped_with_the_same_content(
     whole = open_pool(RECIPE, 8, Drawer(), "cpu", Store(pytest.fail, tmp_path / "other"), shard=3)
     with pytest.raises(KeyboardInterrupt):
         open_pool(RECIPE, 8, Drawer(stop_at=7), "cpu", store, shard=3)
-    shards = {file: file.stat().st_mtime_ns for file in store.root.rglob("*.npz")}
+    shards = {file: file.stat().st_mtime_ns for file in store.root.rglob("*.shard")}
     assert len(shards) == 2
     second = Drawer()
     resumed = open_pool(RECIPE, 8, second, "cpu", store, shard=3)
