@@ -13,7 +13,7 @@ from anonbench.engine.local import Engine, Local
 from anonbench.engine.progress import Progress
 from anonbench.engine.steps import Stage
 from anonbench.engine.store import Artefact, DamagedShard, Row, Store
-from anonbench.engine.work import Done, Inference
+from anonbench.engine.work import Done, Inference, Numerics
 from anonbench.errors import StoreError
 from anonbench.results.record import StageReport
 
@@ -150,7 +150,8 @@ def executor(config: RunConfig, progress: Progress) -> Iterator[Executor]:
         progress.warn(text)
         notes.append(text)
 
-    engine = Local(Inference(config.device, config.precision, note), config.workers)
+    numerics = Numerics(config.device, config.precision, config.compile_networks)
+    engine = Local(Inference(numerics, note), config.workers)
     store = Store(progress.warn)
     try:
         yield Executor(store, engine, progress, config.batch_size, config.overwrite, notes=notes)

@@ -49,6 +49,7 @@ class RunConfig(BaseModel):
     undetected: Literal["fallback", "reject"] | None = None
     device: str = "auto"
     precision: Precision = "fp32"
+    compile_networks: bool = False
     batch_size: int | None = Field(default=None, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     overwrite: Overwrite = "missing"
@@ -164,6 +165,7 @@ class Job:
             presentation=self.config.presentation,
             recovery=self._recovery,
             precision="float32" if self.protocol.weightless else PRECISIONS[self.config.precision],
+            compiled=self.config.compile_networks and not self.protocol.weightless,
             detector=self.detector_ref,
             templates={name: template(name).version for name in sorted(names) if name},
         )
@@ -176,10 +178,11 @@ class Job:
         return "crop" if self.config.presentation == "crop" else "realigned"
 
     @property
-    def numerics(self) -> dict[str, str]:
+    def numerics(self) -> dict[str, Any]:
         """How networks compute, as far as it is not as usual: a part of every key."""
         precision = self.setup.precision
-        return {} if precision == "float32" else {"precision": precision}
+        key: dict[str, Any] = {} if precision == "float32" else {"precision": precision}
+        return key | {"compiled": True} if self.setup.compiled else key
 
     @cached_property
     def id(self) -> str:
@@ -192,7 +195,7 @@ class Job:
                 "dataset": [key_of(self.dataset_ref), self.dataset_ref.manifest],
                 "judges": [key_of(ref) for ref in self.judge_refs.values()],
                 "setup": self.setup.model_dump(
-                    mode="json", exclude={"detector", "recovery", "precision"}
+                    mode="json", exclude={"detector", "recovery", "precision", "compiled"}
                 )
                 | self.numerics,
                 "detector": key_of(self.detector_ref),

@@ -1,8 +1,11 @@
 """Plug-ins as live objects, each built once per process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from anonbench import registry
 from anonbench.cards import ConfigValue, DatasetCard, JudgeCard, MethodCard
@@ -21,6 +24,11 @@ from anonbench.interfaces import (
     ReversibleMethod,
     TakesWrongBits,
 )
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_compiled = ContextVar("compiled", default=False)
 
 _Items = tuple[tuple[str, ConfigValue], ...]
 
@@ -60,6 +68,16 @@ def fastest_precision(device: str) -> Literal["fp32", "bf16"]:
     return "fp32"
 
 
+@contextmanager
+def compiling(on: bool) -> Iterator[None]:
+    """Plug-ins that are asked for in the block have compiled networks, or have not."""
+    token = _compiled.set(on)
+    try:
+        yield
+    finally:
+        _compiled.reset(token)
+
+
 def forbid_tf32(device: str) -> None:
     """Compute in float32 where results say float32; PyTorch's convolutions on CUDA would not."""
     if device.startswith("cuda"):
@@ -71,7 +89,7 @@ def forbid_tf32(device: str) -> None:
 
 def method(card: MethodCard, device: str) -> Method:
     """The method that a card describes, with that card's config."""
-    return _method(card.name, _items(card.config), device)
+    return _method(card.name, _items(card.config), device, _compiled.get())
 
 
 def reversible(card: MethodCard, device: str) -> ReversibleMethod:
@@ -132,22 +150,22 @@ def _broken_promise(card: MethodCard, promise: str, lacking: str) -> UserError:
 
 def detector(card: JudgeCard, device: str = "cpu") -> Detector:
     """The detection judge that a card describes."""
-    return cast(Detector, _judge(card.name, _items(card.config), device))
+    return cast(Detector, _judge(card.name, _items(card.config), device, _compiled.get()))
 
 
 def recogniser(card: JudgeCard, device: str) -> Recogniser:
     """The recognition judge that a card describes."""
-    return cast(Recogniser, _judge(card.name, _items(card.config), device))
+    return cast(Recogniser, _judge(card.name, _items(card.config), device, _compiled.get()))
 
 
 def describer(card: JudgeCard, device: str) -> Describer:
     """The describing judge that a card describes."""
-    return cast(Describer, _judge(card.name, _items(card.config), device))
+    return cast(Describer, _judge(card.name, _items(card.config), device, _compiled.get()))
 
 
 def perceptual(card: JudgeCard, device: str) -> PerceptualJudge:
     """The perceptual judge that a card describes."""
-    return cast(PerceptualJudge, _judge(card.name, _items(card.config), device))
+    return cast(PerceptualJudge, _judge(card.name, _items(card.config), device, _compiled.get()))
 
 
 def dataset(card: DatasetCard, root: str) -> Dataset:
@@ -160,16 +178,35 @@ def _items(config: dict[str, ConfigValue]) -> _Items:
 
 
 @cache
-def _method(name: str, config: _Items, device: str) -> Method:
+def _method(name: str, config: _Items, device: str, compiled: bool) -> Method:
     card = registry.methods.card(name).configured(dict(config))
-    return cast(Method, registry.methods.load(name)(card, resolve_device(device)))
+    built = registry.methods.load(name)(card, resolve_device(device))
+    return cast(Method, _compile(built) if compiled else built)
 
 
 @cache
-def _judge(name: str, config: _Items, device: str) -> object:
+def _judge(name: str, config: _Items, device: str, compiled: bool) -> object:
     card = registry.judges.card(name).model_copy(update={"config": dict(config)})
     built: object = registry.judges.load(name)(card, resolve_device(device))
-    return built
+    return _compile(built) if compiled else built
+
+
+def _compile(plugin: object) -> object:
+    """A plug-in whose networks torch compiles when they are first called."""
+    for network in _networks(plugin):
+        network.compile()
+    return plugin
+
+
+def _networks(holder: object) -> "Iterator[nn.Module]":
+    """The networks among the attributes of an object, and of objects that it holds."""
+    from torch import nn
+
+    for value in vars(holder).values():
+        if isinstance(value, nn.Module):
+            yield value
+        elif hasattr(value, "__dict__"):
+            yield from _networks(value)
 
 
 @cache

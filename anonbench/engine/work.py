@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from anonbench.engine import models
 from anonbench.engine.faces import Item
 from anonbench.engine.steps import Prepared, Stage
 from anonbench.engine.store import Row
@@ -77,17 +79,44 @@ def finish(stage: Stage, landed: Landed) -> Done:
     return Done(rows, landed.seconds)
 
 
+@dataclass(frozen=True)
+class Numerics:
+    """How networks compute.
+
+    Attributes:
+        device: Where, as `--device` names it.
+        precision: `fp32`, or `bf16`, which is under autocast.
+        compiled: Whether torch compiles them first.
+    """
+
+    device: str
+    precision: str = "fp32"
+    compiled: bool = False
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Networks that are called in the block compute so."""
+        with models.compiling(self.compiled):
+            if self.precision == "fp32":
+                yield
+                return
+            import torch
+
+            device = torch.device(models.resolve_device(self.device))
+            with torch.autocast(device.type, torch.bfloat16):
+                yield
+
+
 class Inference:
     """Runs networks on batches, and makes do with less memory where it runs out.
 
     Args:
-        device: Where networks run.
-        precision: `bf16` computes under autocast.
+        numerics: How they compute.
         warn: Is told, once per stage, that batches had to be halved.
     """
 
-    def __init__(self, device: str, precision: str, warn: Callable[[str], None]) -> None:
-        self._device, self._precision, self._warn = device, precision, warn
+    def __init__(self, numerics: Numerics, warn: Callable[[str], None]) -> None:
+        self._numerics, self._warn = numerics, warn
         self._most: dict[str, int] = {}
 
     def launch(self, stage: Stage, batch: Batch) -> Launched:
@@ -100,20 +129,13 @@ class Inference:
         if not stage.networks or not good:
             return Launched(batch, {}, sum(one.seconds for one in good))
         started = time.perf_counter()
-        with self._autocast():
+        with self._numerics.used():
             told = self._infer(stage, good)
         return Launched(batch, told, time.perf_counter() - started)
 
     def run(self, stage: Stage, items: Sequence[Item]) -> Done:
         """All three steps, here and now."""
         return finish(stage, land(self.launch(stage, prepare(stage, items))))
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self._precision != "bf16":
-            return nullcontext()
-        import torch
-
-        return torch.autocast(torch.device(self._device).type, torch.bfloat16)
 
     def _infer(self, stage: Stage, batch: Sequence[Prepared]) -> dict[str, torch.Tensor]:
         most = self._most.get(stage.label, len(batch))

@@ -181,6 +181,7 @@ def _conditions(result: Result) -> dict[str, str]:
         "presentation": setup.presentation,
         "limit": str(setup.limit),
         "precision": setup.precision,
+        "compiled": str(setup.compiled),
         **({"recovery": setup.recovery} if setup.recovery else {}),
         "detector": setup.detector.name,
         **_plugin("detector", setup.detector),

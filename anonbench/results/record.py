@@ -156,6 +156,7 @@ class Setup(_Record):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="What networks computed in; bfloat16 is under autocast"
     )
+    compiled: bool = Field(default=False, description="Whether torch compiled the networks")
     detector: PluginRef
     templates: dict[str, int] = Field(description="alignment name -> version")
 

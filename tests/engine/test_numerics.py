@@ -1,0 +1,84 @@
+"""Precision and compiling: what networks compute in, and that results say so."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from anonbench.engine import models
+from anonbench.engine.work import Numerics
+from anonbench.results.matching import obstacles
+from anonbench.results.store import load_scores
+from toybench import Same
+
+
+@pytest.fixture
+def autocast(monkeypatch) -> list[bool]:
+    """Whether each call of the toy method was under autocast."""
+    seen: list[bool] = []
+    anonymize = Same.anonymize
+
+    def watched(self, faces, keys):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return anonymize(self, faces, keys)
+
+    monkeypatch.setattr(Same, "anonymize", watched)
+    return seen
+
+
+def test_bf16_is_a_result_of_its_own_that_says_so(toy_run, autocast) -> None:
+    (full,) = toy_run()
+    assert set(autocast) == {False}
+    autocast.clear()
+    (half,) = toy_run(precision="bf16")
+    assert set(autocast) == {True}
+    assert half.path != full.path
+    assert [o.result.setup.precision for o in (full, half)] == ["float32", "bfloat16"]
+    assert half.result.environment.precision == "bfloat16"
+    assert obstacles(full.result, half.result) == ["precision: float32 → bfloat16"]
+
+
+def test_bf16_rounds_what_networks_multiply() -> None:
+    network, x = nn.Linear(64, 64), torch.rand(8, 64)
+    with torch.inference_mode():
+        full = network(x)
+        with Numerics("auto", "bf16").used():
+            half = network(x)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), full, atol=0.02, rtol=0.02)
+    assert not torch.equal(half.float(), full)
+
+
+def test_auto_takes_what_the_device_is_made_for(toy_run) -> None:
+    (outcome,) = toy_run(precision="auto")
+    fastest = models.fastest_precision(models.resolve_device("cpu"))
+    assert outcome.result.setup.precision == {"fp32": "float32", "bf16": "bfloat16"}[fastest]
+
+
+def test_compiled_networks_are_another_result(toy_run, monkeypatch) -> None:
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    (plain,) = toy_run()
+    assert compiled == []
+    (other,) = toy_run(compile_networks=True)
+    assert plain.path != other.path
+    assert other.result.setup.compiled
+    first, second = (load_scores(o.path)["toy-recogniser"] for o in (plain, other))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_every_network_of_a_plug_in_is_compiled(monkeypatch) -> None:
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+
+    class Inner:
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1)
+
+    class Outer:
+        def __init__(self) -> None:
+            self.inner, self.own = Inner(), nn.Linear(1, 1)
+
+    plugin = Outer()
+    models._compile(plugin)
+    assert compiled == [plugin.inner.network, plugin.own]
