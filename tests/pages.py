@@ -22,11 +22,11 @@ that are left out. It belongs to the block before, which must be run; where a pa
 it, that is `bash needs install`.
 
 Understood means: options and arguments exist and convert, and so do the methods, protocols,
-judges, datasets, artefacts and table layouts named, with their settings. A name in capitals
-(`DIR`) or after `my-`, and all in `bash needs install`, is the reader's own. Only `bash needs` may
-have other programs: `pip install` with extras that exist, `make` with a target that exists,
-`python` with a script that exists, and `pytest`. Commands in a sentence or table (`anonbench info
-NAME` in backticks) are understood likewise, but may leave out what they need.
+judges, datasets, artefacts, figures and table layouts named, with their settings. A name in
+capitals (`DIR`) or after `my-`, and all in `bash needs install`, is the reader's own. Only
+`bash needs` may have other programs: `pip install` with extras that exist, `make` with a target
+that exists, `python` with a script that exists, and `pytest`. Commands in a sentence or table
+(`anonbench info NAME` in backticks) are understood likewise, but may leave out what they need.
 """
 
 import contextlib
@@ -43,6 +43,7 @@ import typer
 
 from anonbench import registry, weights
 from anonbench.cli.app import app
+from anonbench.report.figures import KINDS
 from anonbench.results.published import tables
 
 ROOT = Path(__file__).parents[1]
@@ -278,6 +279,7 @@ _OPTIONS: dict[str, Callable[[str], object]] = {
 _NAMES: dict[str, dict[str, Callable[[str], object]]] = {
     "fetch": {"names": _exists},
     "info": {"name": _exists},
+    "plot": {"kind": KINDS.__getitem__},
     "test-method": {"name": registry.methods.parse},
     "train": {"method": registry.trainings.card},
     "import": {"name": weights.catalogue().__getitem__},

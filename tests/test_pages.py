@@ -69,6 +69,7 @@ def test_a_page_that_is_not_true_fails(anonbench, tmp_path, monkeypatch, true, w
         "```bash needs models\nanonbench run --method pixelat --protocol lfw-tar\n```",
         "```bash needs models\nanonbench run --metod pixelate --protocol lfw-tar\n```",
         "```bash needs models\nanonbench table runs --layout g2face-table-9\n```",
+        "```bash needs models\nanonbench plot rok runs --out roc.pdf\n```",
         "```bash needs models\nanonbench weights import g2fac FILE\n```",
         "```bash needs network\npip install 'anonbench[face]'\n```",
         "```bash needs network\nmake everything\n```",
