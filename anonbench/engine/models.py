@@ -179,22 +179,30 @@ def _items(config: dict[str, ConfigValue]) -> _Items:
 
 @cache
 def _method(name: str, config: _Items, device: str, compiled: bool) -> Method:
-    card = registry.methods.card(name).configured(dict(config))
-    built = registry.methods.load(name)(card, resolve_device(device))
-    return cast(Method, _compile(built) if compiled else built)
+    card, device = registry.methods.card(name).configured(dict(config)), resolve_device(device)
+    return cast(Method, tuned(registry.methods.load(name)(card, device), device, compiled))
 
 
 @cache
 def _judge(name: str, config: _Items, device: str, compiled: bool) -> object:
     card = registry.judges.card(name).model_copy(update={"config": dict(config)})
-    built: object = registry.judges.load(name)(card, resolve_device(device))
-    return _compile(built) if compiled else built
+    device = resolve_device(device)
+    return tuned(registry.judges.load(name)(card, device), device, compiled)
 
 
-def _compile(plugin: object) -> object:
-    """A plug-in whose networks torch compiles when they are first called."""
+def tuned(plugin: object, device: str, compiled: bool) -> object:
+    """A plug-in with its networks laid out for its device, and compiled at their first call.
+
+    Batches come with their channels last. Tensor cores want weights so, too; on a processor,
+    convolutions lay weights out as they like.
+    """
     for network in _networks(plugin):
-        network.compile()
+        if device.startswith("cuda"):
+            import torch
+
+            network.to(memory_format=torch.channels_last)
+        if compiled:
+            network.compile()
     return plugin
 
 

@@ -1,11 +1,14 @@
 """Precision and compiling: what networks compute in, and that results say so."""
 
+import argparse
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from anonbench.engine import models
+from anonbench.engine.steps import on_device
 from anonbench.engine.work import Numerics
 from anonbench.results.matching import obstacles
 from anonbench.results.store import load_scores
@@ -67,18 +70,33 @@ def test_compiled_networks_are_another_result(toy_run, monkeypatch) -> None:
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
+class Holder:
+    """A plug-in with a network of its own and one that something in it holds."""
+
+    def __init__(self) -> None:
+        self.inner, self.own = argparse.Namespace(network=nn.Conv2d(8, 8, 3)), nn.Linear(1, 1)
+
+
 def test_every_network_of_a_plug_in_is_compiled(monkeypatch) -> None:
     compiled = []
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
-
-    class Inner:
-        def __init__(self) -> None:
-            self.network = nn.Linear(1, 1)
-
-    class Outer:
-        def __init__(self) -> None:
-            self.inner, self.own = Inner(), nn.Linear(1, 1)
-
-    plugin = Outer()
-    models._compile(plugin)
+    plugin = Holder()
+    assert models.tuned(plugin, "cpu", compiled=True) is plugin
     assert compiled == [plugin.inner.network, plugin.own]
+
+
+@pytest.mark.parametrize(("device", "last"), [("cpu", False), ("cuda:0", True)])
+def test_weights_have_their_channels_last_on_a_gpu(device, last) -> None:
+    plugin = Holder()
+    models.tuned(plugin, device, compiled=False)
+    weight = plugin.inner.network.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) == last
+
+
+def test_what_goes_to_a_gpu_is_pinned_and_nobody_waits(monkeypatch) -> None:
+    """Without a GPU: the tensor is told to go there so."""
+    calls = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: calls.append("pinned") or self)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *to, **how: calls.append((to, how)))
+    on_device([np.zeros((2, 2, 3), np.uint8)], "cuda:1")
+    assert calls == ["pinned", (("cuda:1",), {"non_blocking": True})]
