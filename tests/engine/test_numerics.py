@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from toybench import Same
 
 from anonbench.engine import models
 from anonbench.engine.steps import on_device
 from anonbench.engine.work import Numerics
 from anonbench.results.matching import obstacles
 from anonbench.results.store import load_scores
-from toybench import Same
 
 
 @pytest.fixture
