@@ -7,6 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from anonbench.report.page.cards import anchor
 from anonbench.report.page.view import Page
 
 
@@ -20,6 +21,7 @@ def html(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.globals["anchor"] = anchor
     return templates.get_template("page.html.j2").render(
         page=page,
         style=Markup(style),  # noqa: S704  # ours, and as it is: its hash stands in the policy
