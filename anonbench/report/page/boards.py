@@ -207,9 +207,7 @@ def _title(result: Result) -> str:
 
 
 def _column_title(column: Column, entry: Entry, protocol: str) -> str:
-    """The title of a column; of a published one with its metric, which its table's title lacks."""
-    if not entry.published:
-        return column.title
+    """The title of a column, always with its metric: columns can be hidden one by one."""
     titles = {spec.name: spec.title for spec in entries.specs(protocol)}
     metric = titles.get(entry.metric, entry.metric)
     return column.title if metric.lower() in column.title.lower() else f"{metric}, {column.title}"

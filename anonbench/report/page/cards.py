@@ -61,10 +61,10 @@ def _method(name: str, used: Used[MethodRef]) -> Card:
         tags=tuple(_method_tags(refs[0], card)),
         facts=_said(_method_facts(card)) if card else (),
         grids=_filled(
-            Grid("Measured with", ("settings", "alignment", "hidden bits"), _settings(refs, card)),
-            Grid("Weights", ("name", "SHA-256, or version of the package"), _weights(refs)),
-            Grid("What it says of its images", ("name", "meaning"), _remarks(card)),
-            Grid("Claims of its authors", ("claim",), claims),
+            _grid("Measured with", ("settings", "alignment", "hidden bits"), _settings(refs, card)),
+            _grid("Weights", ("name", "SHA-256, or version of the package"), _weights(refs)),
+            _grid("What it says of its images", ("name", "meaning"), _remarks(card)),
+            _grid("Claims of its authors", ("claim",), claims),
         ),
     )
 
@@ -123,8 +123,10 @@ def _protocol(name: str, used: Used[PluginRef]) -> Card:
         summary=card.summary if card else NOT_INSTALLED,
         facts=_said(_protocol_facts(card)) if card else (),
         grids=_filled(
-            Grid("Metrics", ("metric", "better", "unit", "measured by", "± and interval"), metrics),
-            Grid("Measured with", ("version", "settings"), settings),
+            _grid(
+                "Metrics", ("metric", "better", "unit", "measured by", "± and interval"), metrics
+            ),
+            _grid("Measured with", ("version", "settings"), settings),
         ),
         text=_readme(name),
     )
@@ -193,7 +195,7 @@ def _judge(name: str, used: Used[JudgeRef]) -> Card:
             }
         ),
         grids=_filled(
-            Grid("Weights", ("name", "SHA-256, or version of the package"), _weights(refs))
+            _grid("Weights", ("name", "SHA-256, or version of the package"), _weights(refs))
         ),
     )
 
@@ -209,7 +211,7 @@ def _dataset(name: str, used: Used[DatasetRef]) -> Card:
         summary=card.summary if card else NOT_INSTALLED,
         tags=("research only",) if card and card.research_only else (),
         facts=_said({"licence": card.licence, "citation": card.citation}) if card else (),
-        grids=(Grid("Measured on", ("manifest, SHA-256", "files", "settings"), tuple(versions)),),
+        grids=(_grid("Measured on", ("manifest, SHA-256", "files", "settings"), tuple(versions)),),
     )
 
 
@@ -234,7 +236,10 @@ def _said(facts: Mapping[str, str]) -> Facts:
     return tuple((key, value) for key, value in facts.items() if value)
 
 
+def _grid(title: str, headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Grid:
+    return Grid(title, headings, tuple(rows))
+
+
 def _filled(*grids: Grid) -> tuple[Grid, ...]:
     """The grids that have rows."""
-    made = (Grid(grid.title, grid.headings, tuple(grid.rows)) for grid in grids)
-    return tuple(grid for grid in made if grid.rows)
+    return tuple(grid for grid in grids if grid.rows)

@@ -159,7 +159,7 @@
     form.together.checked = state.together;
   }
 
-  form.addEventListener("input", ({ target }) => {
+  function changed({ target }) {
     if (target.name === "metric") {
       if (target.checked === target.defaultChecked) state.metrics.delete(target.value);
       else state.metrics.set(target.value, target.checked);
@@ -169,7 +169,9 @@
     apply();
     if (target.name === "together") sort();
     write();
-  });
+  }
+  form.addEventListener("input", changed);
+  form.addEventListener("change", changed); // drivers and some tools send only this one
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", (event) => {
     event.preventDefault();
