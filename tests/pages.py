@@ -281,6 +281,7 @@ _NAMES: dict[str, dict[str, Callable[[str], object]]] = {
     "info": {"name": _exists},
     "plot": {"kind": KINDS.__getitem__},
     "test-method": {"name": registry.methods.parse},
+    "test-judge": {"name": registry.judges.parse},
     "train": {"method": registry.trainings.card},
     "import": {"name": weights.catalogue().__getitem__},
     "verify": {"name": registry.datasets.card, "names": weights.catalogue().__getitem__},
