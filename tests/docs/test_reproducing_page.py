@@ -89,7 +89,7 @@ def test_what_is_runnable_measured_and_ill_defined_is_as_the_ledger_counts(lines
     counted = f"{third.count('ill-defined')} of its {len(third)} numbers are ill-defined"
     assert counted in section("g2face-table-3")
     assert set(status["drdpgan-table-1"]) == {"ill-defined"}
-    (run, _) = commands(PAGE.replace("\n    ", "\n"), "bash needs download")
+    run, _ = commands(PAGE, "bash needs download")
     assert understood(run)["judge"] == ["facenet-vggface2,facenet-casia"]
     here = {line.printed.judge for line in lines if line.status == "runnable"}
     assert here == {"facenet-vggface2", "facenet-casia"}
