@@ -36,6 +36,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -202,7 +203,7 @@ def understood(line: str, *, own: bool = False, whole: bool = True) -> dict[str,
     if program != "anonbench":
         _OTHERS.get(program, _unknown)(arguments)
         return {}
-    command: Any = typer.main.get_command(app)
+    command = _anonbench()
     while hasattr(command, "commands") and arguments:
         name = arguments.pop(0)
         if name == "COMMAND" or (name == "--help" and not arguments):
@@ -224,6 +225,11 @@ def understood(line: str, *, own: bool = False, whole: bool = True) -> dict[str,
             for spec in _specs(options.get(key)):
                 known(spec)
     return options
+
+
+@cache
+def _anonbench() -> Any:
+    return typer.main.get_command(app)  # takes a tenth of a second
 
 
 def _specs(value: object) -> Iterator[str]:
