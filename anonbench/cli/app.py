@@ -3,6 +3,7 @@
 import typer
 
 from anonbench.cli import (
+    cache,
     check,
     compare,
     data,
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 groups = (
-    explore, fetch, data, run, grid, photos, table, plot, report, ledger, compare, check,
+    explore, fetch, data, run, cache, grid, photos, table, plot, report, ledger, compare, check,
     new_method, test_method, test_judge, parity, train,
 )  # fmt: skip
 for group in groups:

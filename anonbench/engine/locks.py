@@ -1,6 +1,7 @@
 """Locks between processes, on artefacts."""
 
 import errno
+import warnings
 from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
@@ -31,7 +32,9 @@ def take(path: Path, timeout: float) -> FileLock:
     """
     lock = FileLock(path, mode=0o600, thread_local=False)
     try:
-        lock.acquire(timeout=timeout)
+        with warnings.catch_warnings():  # that it resorts to what is refused below
+            warnings.simplefilter("ignore")
+            lock.acquire(timeout=timeout)
     except Timeout as held:
         if isinstance(lock, SoftFileLock):
             raise NoLocks from held

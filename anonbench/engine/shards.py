@@ -20,13 +20,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from anonbench.files import atomic_write
+from anonbench.files import TEMPORARY, atomic_write
 
 Value = NDArray[Any] | bytes
 
-SUFFIX = ".shard"
+_SUFFIX = ".shard"
 _END = b"anonshd2"
 _LENGTH = 8
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a file is one by its name, and not one that is being written."""
+    return path.suffix == _SUFFIX and not path.name.startswith(TEMPORARY)
 
 
 class Damage(Exception):
@@ -172,7 +177,7 @@ def _write(path: Path, pieces: Sequence[bytes]) -> None:
 
 
 def _name(index: bytes) -> str:
-    return hashlib.sha256(index).hexdigest()[:32] + SUFFIX
+    return hashlib.sha256(index).hexdigest()[:32] + _SUFFIX
 
 
 def _cells(rows: Sequence[Mapping[str, Value]]) -> tuple[dict[str, Any], list[bytes]]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from anonbench.engine import origin
 from anonbench.engine.locks import NoLocks, Timeout, take
-from anonbench.engine.shards import SUFFIX, Damage, Shard, Value, damage, open_shard, write_shard
+from anonbench.engine.shards import Damage, Shard, Value, damage, is_shard, open_shard, write_shard
 from anonbench.files import atomic_write, delete, unreadable, unwritable
 from anonbench.paths import home
 
@@ -74,7 +74,7 @@ class Artefact:
     Args:
         folder: Where its shards stand.
         warn: Called with one sentence when a damaged shard is dropped.
-        labels: Text files that say what it is, by name; they are written where they are missing.
+        labels: Text files that say what it is, by name; written where they are missing or damaged.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Artefact:
 
     def _label(self) -> None:
         for name, text in self._labels.items():
-            if not (self.folder / name).is_file():
+            if _read_text(self.folder / name) != text:
                 atomic_write(self.folder / name, partial(_write_text, text=text))
         with suppress(OSError):  # when it was last used; a store that is read-only has no such
             os.utime(self.folder / KEY_FILE)
@@ -103,7 +103,7 @@ class Artefact:
             StoreError: They cannot be read.
         """
         try:
-            names = {path.name for path in self.folder.iterdir() if path.suffix == SUFFIX}
+            names = {path.name for path in self.folder.iterdir() if is_shard(path)}
         except FileNotFoundError:
             names = set()
         except OSError as error:
@@ -148,7 +148,7 @@ class Artefact:
         Raises:
             StoreError: They cannot be deleted.
         """
-        for shard in self.folder.glob(f"*{SUFFIX}"):
+        for shard in filter(is_shard, self.folder.iterdir()):
             delete(shard)
         self._shards, self._rows, self._errors = {}, {}, {}
 
@@ -160,8 +160,8 @@ class Artefact:
         """
         if not rows:
             return
+        self._refuse_if_away()
         if not (self.folder / KEY_FILE).is_file():
-            # Made anew, it might stand in a folder over which a network drive was mounted.
             raise unwritable(self.folder, FileNotFoundError(errno.ENOENT, "it has vanished"))
         good = {row.id: row for row in rows if not row.error}
         errors = {row.id: row.error for row in rows if row.error}
@@ -178,7 +178,7 @@ class Artefact:
             DamagedShard: A row's shard is damaged or gone; its rows are missing from now on.
             StoreError: The store cannot be read.
         """
-        with _OpenShard() as opened:
+        with closing(_LastShard()) as opened:
             for sample_id in ids:
                 shard, row = self._place(sample_id)
                 try:
@@ -186,7 +186,7 @@ class Artefact:
                 except Damage as found:
                     raise self._drop(shard.path, str(found)) from found
                 except FileNotFoundError as error:
-                    raise self._gone(shard.path, error) from error
+                    raise self._gone(shard.path) from error
                 except OSError as error:
                     raise unreadable(shard.path, error) from error
                 yield Row(sample_id, values)
@@ -197,11 +197,16 @@ class Artefact:
             raise DamagedShard(self._lost.shard, "its rows were there before")
         return self._rows[sample_id] if place is None else place
 
-    def _gone(self, path: Path, error: OSError) -> Exception:
+    def _gone(self, path: Path) -> DamagedShard:
         """A shard was purged, unless the store as a whole is away."""
-        if not self.folder.parents[2].is_dir():
-            return unreadable(self.folder.parents[2], error)
+        self._refuse_if_away()
         return self._drop(path, "it is gone")
+
+    def _refuse_if_away(self) -> None:
+        """Made anew, the store might stand in a folder over which a drive was mounted."""
+        if not self.folder.parents[2].is_dir():
+            gone = FileNotFoundError(errno.ENOENT, "it has vanished")
+            raise unreadable(self.folder.parents[2], gone)
 
     def _drop(self, path: Path, reason: str) -> DamagedShard:
         self._tell(path, reason)
@@ -224,6 +229,7 @@ class Artefact:
         process that dies. Where a file system has no locks or the store is read-only, nobody
         waits: two processes may then compute the same rows, which costs time and nothing else.
         """
+        self._refuse_if_away()
         lock = self._acquired()
         try:
             self._label()
@@ -296,25 +302,33 @@ class Store:
         return found
 
 
-class _OpenShard:
-    """The shard that was read last, kept open for the next row."""
+class _LastShard:
+    """The shard that was read last, kept open: rows mostly come in the order they were written."""
 
-    def __enter__(self) -> "_OpenShard":
-        self._path: Path | None = None
-        self._file: BinaryIO | None = None
-        return self
+    def __init__(self) -> None:
+        self._opened: tuple[Path, BinaryIO] | None = None
 
     def file(self, path: Path) -> BinaryIO:
         """The opened file of a shard."""
-        if path != self._path:
-            self.__exit__()
-            self._file, self._path = path.open("rb"), path
-        assert self._file is not None
-        return self._file
+        if self._opened is None or self._opened[0] != path:
+            self.close()
+            self._opened = path, path.open("rb")
+        return self._opened[1]
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+    def close(self) -> None:
+        """Close it."""
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        return None
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -107,7 +107,7 @@ def _hold(root: Path, started, release) -> None:
     artefact = Store(print, root).artefact("stage", {})
     with artefact.lock():
         started.set()
-        release.wait(20)
+        release.wait(60)
         artefact.write(rows("x"))
 
 
@@ -116,7 +116,7 @@ def test_a_second_process_waits_and_finds_the_rows(tmp_path: Path) -> None:
     started, release = context.Event(), context.Event()
     process = context.Process(target=_hold, args=(tmp_path, started, release))
     process.start()
-    assert started.wait(20)
+    assert started.wait(60)
     warnings: list[str] = []
 
     def warn(text: str) -> None:
