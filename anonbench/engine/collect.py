@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from anonbench.cards import JudgeCard
+from anonbench.cards import JudgeCard, MethodCard
 from anonbench.engine.channel import local
 from anonbench.engine.evidence import Collected, Gathered, Password
 from anonbench.engine.execute import Executor
@@ -11,7 +11,6 @@ from anonbench.engine.faces import Frame, Originals, Published
 from anonbench.engine.job import Job, key_of
 from anonbench.engine.judging import Compare, Describe, Embed
 from anonbench.engine.recipient import (
-    HidePassword,
     ReadPassword,
     Recipient,
     Recover,
@@ -194,7 +193,9 @@ class _Collector:
         job, setup, name = self._job, self._job.setup, self._job.method.name
         beside: dict[str, Any] = {"latent": True} if job.method.needs_latent else {}
         if job.method.remarks:
-            beside = {"remarks": list(job.method.remarks)}
+            beside |= {"remarks": list(job.method.remarks)}
+        if job.method.hidden_bits:
+            beside |= {"hidden": True, **_code(job.method)}
         stage = Publish(
             f"anonymize with {name}",
             {
@@ -346,36 +347,32 @@ class _Collector:
         }
 
     def password(self, published: Gathered, ids: Ids) -> Password:
-        """The bits that the method hides in originals, and those read from published images."""
-        job = self._job
-        code = {"format": "learned"} if job.method.hidden_format == "learned" else {}
-        hide = HidePassword(
-            f"bits hidden by {job.method.name}",
-            {
-                "faces": self.faces.key,
-                "method": key_of(job.method_ref),
-                "template": self._template(job.method.template),
-                **code,
-                **job.numerics,
-            },
-            self.originals,
-            stored_faces=self.faces,
-            method=job.method,
-            device=job.config.device,
-        )
-        read = ReadPassword(
-            f"bits read by {job.method.name}",
-            self._received_key(published) | code,
-            Published(job.setup.channel),
+        """The bits hidden in published images, and those read from them."""
+        stage = ReadPassword(
+            f"bits read by {self._job.method.name}",
+            self._received_key(published) | _code(self._job.method),
+            Published(self._job.setup.channel),
             stored_images=published.stored,
             stored_faces=self._received_faces(published),
             recipient=self._recipient,
         )
-        return Password(ids, self._executor.run(hide, ids), self._executor.run(read, ids))
+        return Password(ids, _stored(published), self._executor.run(stage, ids))
+
+
+def _code(method: MethodCard) -> dict[str, Any]:
+    """The code of hidden bits, where it is the method's own."""
+    return {"format": "learned"} if method.hidden_format == "learned" else {}
 
 
 def _key(artefact: Artefact | None) -> str:
     return artefact.key if artefact else ""
+
+
+def _stored(source: Gathered) -> Artefact:
+    """The rows of a source that is stored."""
+    if source.stored is None:
+        raise TypeError(f"{source.label} are not stored")
+    return source.stored
 
 
 def _published(source: Gathered) -> Published:

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard, JudgeCard, MethodCard
-from anonbench.engine import latents, models
+from anonbench.engine import hidden, latents, models
 from anonbench.engine.channel import Channel, local, to_uint8
 from anonbench.engine.faces import (
     Item,
-    Originals,
     Presentation,
     Published,
     crop_of,
@@ -27,10 +26,9 @@ from anonbench.engine.faces import (
     to_float,
 )
 from anonbench.engine.stages import checked_crops, finite, usual_face
-from anonbench.engine.steps import Prepared, Stage, column, on_device, to_batch, to_tensor
+from anonbench.engine.steps import Prepared, Stage, column, on_device, to_batch
 from anonbench.engine.store import Row, Value
 from anonbench.engine.wrong_keys import recipient_key, wrong_counts, wrong_places
-from anonbench.errors import UserError
 from anonbench.metrics.image_quality import mean_absolute_error
 
 if TYPE_CHECKING:
@@ -104,18 +102,6 @@ class Recipient:
         with torch.no_grad():
             output = method.recover_with_wrong_bits(self.given(batch), keys, wrong)
         return checked_crops(self.method, output, self.crops(batch))
-
-    def read_bits(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
-        """The logits that the method reads, and what they stand for by a code of its own."""
-        import torch
-
-        with torch.inference_mode():
-            logits = models.hiding(self.method, self.device).extract_bits(self.crops(batch))
-            told = {"bits": checked_bits(self.method, logits, len(batch))}
-            if self.method.hidden_format == "learned":
-                decoded = models.decoding(self.method, self.device).decode_bits(logits > 0)
-                told |= checked_numbers(self.method, len(batch), {"decoded": decoded})
-        return told
 
 
 @dataclass(frozen=True)
@@ -207,100 +193,13 @@ class ReadPassword(FromPublished):
     name = "bits-read"
 
     def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
-        """The logits of the bits, and what they stand for by a code of the method's."""
-        return self.recipient.read_bits(batch)
-
-    def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
-        """The bits as `bits`, packed eight to a byte.
-
-        Where they stand for numbers by a code of the method's, also `decoded`, those numbers.
-        """
-        return _bits_row(self.recipient.method, prepared, told)
-
-
-@dataclass(frozen=True)
-class HidePassword(Stage):
-    """Ask a method which bits it hides in the anonymized images of originals.
-
-    Where they stand for numbers by a code of the method's, also which numbers it makes the bits
-    of, and what the code makes of the bits again.
-    """
-
-    name = "bits-embedded"
-    images: Originals
-    method: MethodCard = field(kw_only=True)
-    device: str = field(kw_only=True)
-
-    @property
-    def batch(self) -> int | None:
-        """As the method's card says."""
-        return self.method.batch
-
-    def prepare(self, item: Item) -> Prepared:
-        """The crop as the method gets it."""
-        crop = crop_of(self.images.load(item), item, self.method.template)
-        return Prepared(item.id, {"crop": crop})
-
-    def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
-        """The bits, and the numbers behind them."""
+        """What `hidden.read` returns."""
         import torch
 
-        faces = to_tensor(column(batch, "crop"), models.resolve_device(self.device))
+        recipient = self.recipient
         with torch.inference_mode():
-            hidden = models.hiding(self.method, self.device).hidden_bits(faces)
-            told = {"bits": checked_bits(self.method, hidden, len(batch))}
-            if self.method.hidden_format == "learned":
-                method = models.decoding(self.method, self.device)
-                numbers = method.hidden_numbers(faces)
-                decoded = method.decode_bits(hidden.bool())
-                found = {"numbers": numbers, "decoded": decoded}
-                told |= checked_numbers(self.method, len(batch), found)
-        return told
+            return hidden.read(recipient.method, recipient.device, recipient.crops(batch))
 
     def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
-        """The bits as `bits`, packed eight to a byte, and `numbers` and `decoded`."""
-        row = _bits_row(self.method, prepared, told)
-        if not all(np.isfinite(told[name]).all() for name in told):
-            raise UserError(
-                f"The method '{self.method.name}' hides numbers that are not finite, or decodes "
-                "its own bits to such.",
-                mend=f"Mend the method; see: anonbench test-method {self.method.name}",
-            )
-        return row
-
-
-def checked_bits(method: MethodCard, bits: "torch.Tensor", number: int) -> "torch.Tensor":
-    """A method's bits or logits; UserError where they are not as many as its card says."""
-    if bits.shape != (number, method.hidden_bits):
-        raise _wrong_bits(method, f"{tuple(bits.shape)} for {number} images")
-    return bits
-
-
-def checked_numbers(
-    method: MethodCard, number: int, numbers: "Mapping[str, torch.Tensor]"
-) -> "dict[str, torch.Tensor]":
-    """Numbers of a method as float32; UserError where they are not `[number, n]`, the same n."""
-    shapes = {name: tuple(values.shape) for name, values in numbers.items()}
-    one = next(iter(shapes.values()))
-    if len(one) != 2 or one[0] != number or set(shapes.values()) != {one}:
-        raise UserError(
-            f"The method '{method.name}' returned {shapes} for {number} images: hidden_numbers "
-            f"and decode_bits must both return ({number}, n).",
-            mend=f"Mend the method; see: anonbench test-method {method.name}",
-        )
-    return {name: values.float() for name, values in numbers.items()}
-
-
-def _bits_row(method: MethodCard, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
-    """Bits or logits, of which positive means 1, packed; the first bit of a byte is its highest."""
-    if not np.isfinite(told["bits"]).all():
-        raise _wrong_bits(method, "some that are not finite")
-    return Row(prepared.id, {**told, "bits": np.packbits(told["bits"] > 0)})
-
-
-def _wrong_bits(method: MethodCard, returned: str) -> UserError:
-    return UserError(
-        f"The method '{method.name}' returned {returned} instead of {method.hidden_bits} bits or "
-        "logits for each image.",
-        mend=f"Mend the method; see: anonbench test-method {method.name}",
-    )
+        """The columns of `hidden.packed`."""
+        return Row(prepared.id, hidden.packed(self.recipient.method, told))

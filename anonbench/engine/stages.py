@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard, JudgeCard, MethodCard
-from anonbench.engine import latents, models, remarks
+from anonbench.engine import hidden, latents, models, remarks
 from anonbench.engine.channel import Channel, to_uint8
 from anonbench.engine.faces import (
     Item,
@@ -118,13 +118,15 @@ class Publish(Stage):
         return Prepared(item.id, {**values, "picture": image}, item.face)
 
     def infer(self, batch: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
-        """The anonymized crops as `crop`, and what the method says or keeps of each."""
+        """The anonymized crops as `crop`, and what the method says, keeps or hides of each."""
         import torch
 
         faces = to_tensor(column(batch, "crop"), models.resolve_device(self.device))
         keys = [sample_key(self.seed, one.id) for one in batch]
         with torch.no_grad():  # not inference_mode: some methods optimise
             output, beside = self._anonymize(faces, keys)
+            if self.method.hidden_bits:
+                beside |= hidden.embedded(self.method, self.device, faces)
         return {"crop": checked_crops(self.method, output, faces), **beside}
 
     def _anonymize(
@@ -153,12 +155,15 @@ class Publish(Stage):
         return Row(prepared.id, {"image": channel.encode(crop), **self._beside(told)})
 
     def _beside(self, told: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Columns besides the image, all checked."""
+        card, columns = self.method, dict[str, NDArray[Any]]()
         if remarks.COLUMN in told:
-            said = remarks.finite_remarks(self.method, told[remarks.COLUMN])
-            return {remarks.COLUMN: said}
+            columns[remarks.COLUMN] = remarks.finite_remarks(card, told[remarks.COLUMN])
         if latents.COLUMN in told:
-            return {latents.COLUMN: latents.finite_latent(self.method, told[latents.COLUMN])}
-        return {}
+            columns[latents.COLUMN] = latents.finite_latent(card, told[latents.COLUMN])
+        if hidden.COLUMN in told:
+            columns |= hidden.finite_numbers(card, hidden.packed(card, told))
+        return columns
 
 
 def usual_face(dataset: DatasetCard, detector: JudgeCard, image: NDArray[np.uint8]) -> Face:
