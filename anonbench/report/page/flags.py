@@ -69,7 +69,7 @@ def _few(entry: Entry, result: Result) -> str:
     if scale and metric.intervals:
         points = scale * (metric.intervals[0].high - metric.intervals[0].low)
         if points > WIDE:
-            return f"Few people or pairs: the 95 % interval is {points:.0f} points wide."
+            return f"Few people or pairs: the 95 % interval is {points:.1f} points wide."
     return ""
 
 
