@@ -91,10 +91,12 @@ class Remark(_Record):
     max: float
 
     def __str__(self) -> str:
-        """One sentence: the mean, for more than a share the range of most images, the meaning."""
-        share = {self.min, self.max} <= {0.0, 1.0}
-        most = "" if share else f", 95 % of them from {self.low:.4g} to {self.high:.4g}"
-        return f"{self.name} {self.mean:.4g} of {self.images:,} images{most} ({self.says})"
+        """One sentence: the share of images with 1, or the mean and most images' range; meaning."""
+        if {self.min, self.max} <= {0.0, 1.0}:
+            return f"{self.name} {self.mean:.1%} of {self.images:,} images ({self.says})"
+        mean = f"{self.mean:.4g} on average of {self.images:,} images"
+        most = f"95 % of them from {self.low:.4g} to {self.high:.4g}"
+        return f"{self.name} {mean}, {most} ({self.says})"
 
 
 class Reduction(_Record):

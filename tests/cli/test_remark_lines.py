@@ -21,6 +21,9 @@ def test_a_run_prints_remarks_and_stores_them(people: Path, tmp_path: Path) -> N
     brightness, bright = json.loads(file.read_text())["remarks"]
     text = " ".join(done.output.split())
     assert (
-        f"toy-rounder: bright {bright['mean']:.4g} of 36 images (1 where that is more than a half)"
+        f"toy-rounder: bright {bright['mean']:.1%} of 36 images (1 where that is more than a half)"
     ) in text
-    assert f"toy-rounder: brightness {brightness['mean']:.4g} of 36 images, 95 % of them" in text
+    assert (
+        f"toy-rounder: brightness {brightness['mean']:.4g} on average of 36 images, 95 % of them"
+        in text
+    )

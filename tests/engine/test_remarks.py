@@ -47,9 +47,11 @@ def test_remarks_are_summed_up_over_all_published_images(toy_run, brightness) ->
     assert 0 < bright.mean < 1
     assert bright.mean == pytest.approx((values > 0.5).mean())
     assert str(bright) == (
-        f"bright {bright.mean:.4g} of 36 images (1 where that is more than a half)"
+        f"bright {bright.mean:.1%} of 36 images (1 where that is more than a half)"
     )
-    assert f"of 36 images, 95 % of them from {one.low:.4g} to {one.high:.4g} (" in str(one)
+    assert f"on average of 36 images, 95 % of them from {one.low:.4g} to {one.high:.4g} (" in str(
+        one
+    )
 
 
 def test_remarks_come_back_from_the_store(toy_run, count, tmp_path) -> None:
