@@ -47,7 +47,7 @@ def test_every_entry_point_loads_from_the_wheel(installed: Path, tmp_path: Path)
     assert int(done.stdout) == sum(group.count("\n") for group in groups) > 0
 
 
-def test_the_core_lists_and_prints_tables_without_torch(installed: Path, tmp_path: Path) -> None:
+def test_the_core_lists_and_reports_without_torch(installed: Path, tmp_path: Path) -> None:
     site = [str(installed), str(_core_dependencies(tmp_path / "core"))]
     script = str(installed / "bin" / "anonbench")
     assert _python(site, tmp_path, "-c", "import torch").returncode != 0
@@ -60,6 +60,9 @@ def test_the_core_lists_and_prints_tables_without_torch(installed: Path, tmp_pat
     done = _python(site, tmp_path, script, "table", str(baselines), "--format", "latex")
     assert done.returncode == 0, done.stderr
     assert r"\toprule" in done.stdout
+    done = _python(site, tmp_path, script, "report", str(baselines), "--out", "report.html")
+    assert done.returncode == 0, done.stderr
+    assert "needs the Python package &#39;matplotlib&#39;" in (tmp_path / "report.html").read_text()
 
 
 def _python(site: list[str], home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
