@@ -46,7 +46,7 @@ def caption(
         *([REFERENCE_APART] if has_reference else []),
     ]
     rest = [
-        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
+        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts if v)}, seed {_list(seeds)}.",
         *_common_counts(results),
     ]
     return " ".join(lead), " ".join(rest)

@@ -213,7 +213,10 @@ def test_what_methods_say_stands_in_the_notes() -> None:
     said = result(0.1, "a", remarks=(converged, cosine))
     texts = [note.text for note in table_of(said, result(0.1, "b")).notes]
     assert "A: converged 99.8% of 3,000 images (1 if so)." in texts
-    assert "A: cosine 0.25 on average of 3,000 images, 95 % of them from 0.1 to 0.4 (of both)." in texts
+    assert (
+        "A: cosine 0.25 on average of 3,000 images, 95 % of them from 0.1 to 0.4 (of both)."
+        in texts
+    )
     assert not any(text.startswith("B: ") for text in texts)
 
 
