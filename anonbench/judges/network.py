@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anonbench import weights
+from anonbench.nets.folding import fold_norms
 from anonbench.nets.state import load_state
 
 N = TypeVar("N", bound=nn.Module)
@@ -15,6 +16,8 @@ N = TypeVar("N", bound=nn.Module)
 
 def imported(build: Callable[[], N], artefact: str, device: str, unused: Sequence[str] = ()) -> N:
     """The network with an artefact's weights, for inference, on a device.
+
+    Its batch normalisations are folded into the layers before them.
 
     Args:
         build: Makes the network, whose keys the artefact has.
@@ -29,9 +32,10 @@ def imported(build: Callable[[], N], artefact: str, device: str, unused: Sequenc
     file = weights.path(artefact)
     # Weights created in inference mode could never take part in a gradient.
     with torch.inference_mode(False):
-        net = build()
+        net = build().eval()
         load_state(net, load_file(file), source=str(file), unused=unused)
-        return net.to(device).to(memory_format=torch.channels_last).eval()
+        fold_norms(net)
+        return net.to(device).to(memory_format=torch.channels_last)
 
 
 def with_mirrored(embed: Callable[[Tensor], Tensor], crops: Tensor, flip: bool) -> Tensor:

@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -217,3 +218,16 @@ class TestAllImpostors:
         threshold, far = pooled_threshold(all_impostor_counts(vectors, identity), 0.01)
         assert far == np.mean(distance < threshold) <= 0.01
         assert np.mean(distance < threshold + 0.001) > 0.01
+
+    def test_memory_grows_with_the_images_and_not_with_their_pairs(self):
+        def peak(images: int) -> int:
+            vectors = unit_vectors(np.random.default_rng(3).normal(size=(images, 4)))
+            tracemalloc.start()
+            try:
+                all_impostor_counts(vectors, np.arange(images), block=64)
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+        assert peak(2000) < 2.5 * peak(1000)
+        assert peak(2000) < 40 * 64 * 2000
