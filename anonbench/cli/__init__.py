@@ -16,6 +16,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from anonbench.cli import console
 from anonbench.cli.options import AsJson
+from anonbench.cli.stopping import stoppable
 from anonbench.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -283,12 +284,9 @@ def _run(options: dict[str, Any]) -> "list[Outcome]":
     from anonbench.engine.run import run as run_jobs
 
     console.show_log()
-    try:
+    with stoppable("The same command continues where it was."):
         jobs = make_jobs(options)
         return run_jobs(jobs, jobs[0].config, Progress(console.err))
-    except KeyboardInterrupt:
-        console.err.print("Stopped. The same command continues where it was.")
-        raise
 
 
 def split(values: list[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What all datasets share: a scan, pairs and a manifest, each made once, and reading an image."""
 
+import errno
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from anonbench.cards import DatasetCard
 from anonbench.data.images import read_image
 from anonbench.data.manifest import Manifest, build_manifest
 from anonbench.errors import BadData, BadImage
+from anonbench.files import unreadable
 from anonbench.paths import home
 from anonbench.values import Pair, Sample
 
@@ -105,10 +107,23 @@ class ImageDataset(ABC):
         return {name: f"{self.root}/{name}" for name in self._by_id}
 
     def read(self, sample_id: str) -> NDArray[np.uint8]:
-        """The image `[H, W, 3]`, RGB; BadImage where it is missing or broken."""
+        """The image `[H, W, 3]`, RGB.
+
+        Raises:
+            BadImage: It is missing or broken.
+            StoreError: It cannot be read, or has vanished since the dataset was opened.
+        """
+        path = self.root / sample_id
         if sample_id not in self._by_id:
-            raise BadImage(f"The {self.card.name} image {self.root / sample_id} does not exist.")
-        return read_image(self.root / sample_id)
+            raise BadImage(f"The {self.card.name} image {path} does not exist.")
+        try:
+            return read_image(path)
+        except BadImage as error:
+            if path.exists():
+                raise
+            # A lost mount leaves an empty folder, or none; the image itself was fine.
+            away = self.root if not self.root.is_dir() else path
+            raise unreadable(away, FileNotFoundError(errno.ENOENT, "it has vanished")) from error
 
     @property
     def cache_file(self) -> Path:

@@ -9,8 +9,11 @@ Decisions, all visible in what a judge or a method sees:
 * Of an animation the first frame counts.
 * Damage that the format can reveal (a cut file, a wrong PNG checksum) is an error, never a
   partly grey image.
+* What the operating system reports (a disk that fails, a mount that is away, no permission) is
+  never the image's fault: runs stop there, and store nothing about the image.
 """
 
+import errno
 import io
 import struct
 import warnings
@@ -25,6 +28,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from anonbench.errors import BadImage
+from anonbench.files import unreadable
 
 MAX_PIXELS = 64_000_000
 """Largest image that is decoded, 192 MB as RGB; a larger one is refused on its header alone."""
@@ -61,17 +65,18 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         BadImage: The file is missing, empty, no image, damaged, larger than `MAX_PIXELS`, or of
             a pixel type that has no natural 8-bit range.
+        StoreError: Its disk or mount fails, or the user may not read it.
     """
-    if not path.is_file():
-        reason = "is a folder or device, not a file" if path.exists() else "does not exist"
-        raise BadImage(f"The image {path} {reason}.")
     try:
+        if not path.is_file():
+            reason = "is a folder or device, not a file" if path.exists() else "does not exist"
+            raise BadImage(f"The image {path} {reason}.")
         if path.stat().st_size == 0:
             raise BadImage(f"The image {path} is an empty file (0 bytes).")
         with path.open("rb") as file:
             return _decode(file, str(path))
-    except PermissionError as error:
-        raise BadImage(f"The image {path} cannot be read: {error.strerror}.") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def decode_image(data: bytes, name: str = "in memory") -> NDArray[np.uint8]:
@@ -130,7 +135,17 @@ def _decode(file: IO[bytes], name: str) -> NDArray[np.uint8]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage(f"The image {name} has more than {MAX_PIXELS:,} pixels.") from error
     except _DECODE_ERRORS as error:
+        if _is_from_the_system(error):
+            raise
         raise BadImage(f"The image {name} is damaged or cut off: {error}.") from error
+
+
+def _is_from_the_system(error: BaseException) -> bool:
+    """Whether reading failed; Pillow's own errors have no number.
+
+    EINVAL is what the system answers where a damaged file sends its reader to before its start.
+    """
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 def _refuse_bomb(size: tuple[int, int], name: str) -> None:

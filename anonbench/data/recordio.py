@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from anonbench.errors import BadData, BadImage
+from anonbench.files import unreadable
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 """What each part of a record begins with."""
@@ -72,12 +73,15 @@ class RecordFile:
 
         Raises:
             BadImage: There is no such record, or its bytes are none.
+            StoreError: The disk or mount of the file fails.
         """
         start, end = self._range(key)
         try:
             with self.path.open("rb") as file:
                 return _unpack(_record(file, start, end))
-        except (OSError, ValueError, struct.error) as error:
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        except (ValueError, struct.error) as error:
             raise BadImage(f"Record {key} of {self.path} is damaged: {error}.") from error
 
     def labels(self, keys: Sequence[int]) -> Iterator[tuple[float, ...]]:

@@ -58,16 +58,13 @@ class Executor:
         """
         started = time.perf_counter()
         artefact = self.store.artefact(stage.name, stage.key)
-        inside = 0.0
         with artefact.lock():
             if self.overwrite == "always" and artefact.key not in self._fresh:
                 artefact.forget()
             self._fresh.add(artefact.key)
             todo = artefact.missing(ids)
             with self.progress.stage(stage.label, len(ids), len(ids) - len(todo)) as advance:
-                for done in self._shards(self._batches(stage, ids, todo), advance):
-                    inside += done.network_seconds
-                    artefact.write(done.rows)
+                inside = _store(self._batches(stage, ids, todo), artefact, advance)
         self._report(
             StageReport(
                 name=stage.label,
@@ -102,23 +99,26 @@ class Executor:
         batches = (list(stage.items(list(part))) for _, part in groupby(todo, place.__getitem__))
         return self.engine.run(stage, batches, many=len(todo) > 2 * size)
 
-    def _shards(self, batches: Iterable[Done], advance: Callable[[int], None]) -> Iterator[Done]:
-        """Rows gathered to shards; what is gathered when the user stops is still handed out."""
-        gathered, seconds = list[Row](), 0.0
-        try:
-            for done in batches:
-                gathered += done.rows
-                seconds += done.network_seconds
-                advance(len(done.rows))
-                if len(gathered) >= SHARD_ROWS:
-                    yield Done(gathered, seconds)
-                    gathered, seconds = [], 0.0
-        except KeyboardInterrupt:
-            if gathered:
-                yield Done(gathered, seconds)
-            raise
-        if gathered:
-            yield Done(gathered, seconds)
+
+def _store(batches: Iterable[Done], artefact: Artefact, advance: Callable[[int], None]) -> float:
+    """Write batches as they come, in shards; what is gathered when it ends, however it ends, too.
+
+    Returns:
+        Seconds inside networks.
+    """
+    gathered, inside = list[Row](), 0.0
+    try:
+        for done in batches:
+            gathered += done.rows
+            inside += done.network_seconds
+            advance(len(done.rows))
+            if len(gathered) >= SHARD_ROWS:
+                artefact.write(gathered)
+                gathered = []
+    finally:
+        # Also when stopped in the middle of writing: written again, a shard is the same file.
+        artefact.write(gathered)
+    return inside
 
 
 def mending(compute: Callable[[], Computed]) -> Computed:

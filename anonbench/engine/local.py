@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -20,6 +22,8 @@ from anonbench.errors import UserError
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -62,7 +66,9 @@ class Local:
 
     def __init__(self, inference: Inference, workers: int) -> None:
         self._inference, self._workers = inference, workers
+        self._processes = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._starting = threading.Lock()
         self._memory_mb: dict[int, float] = {}
 
     @property
@@ -108,33 +114,75 @@ class Local:
         self, call: Callable[[Stage, Given], Made], stage: Stage, inputs: Iterable[Given]
     ) -> Iterator[Made]:
         """Results of calls in workers, in order, few of them in flight."""
-        flying: deque[Future[_Weighed[Made]]] = deque()
+        flying: deque[_Flight[Given, Made]] = deque()
+        for one in inputs:
+            flying.append(self._send(call, stage, one))
+            if len(flying) > 2 * self._workers:
+                yield self._arrived(call, stage, flying.popleft())
+        while flying:
+            yield self._arrived(call, stage, flying.popleft())
 
-        def landed() -> Made:
-            done = flying.popleft().result()
-            self._memory_mb[done.process] = done.memory_mb
-            return done.made
+    def _send(
+        self, call: Callable[[Stage, Given], Made], stage: Stage, given: Given
+    ) -> _Flight[Given, Made]:
+        while True:
+            pool = self._workers_pool()
+            try:
+                return _Flight(given, pool, pool.submit(_weighed, call, stage, given))
+            except BrokenProcessPool as error:
+                self._go_on_with_fewer(pool, stage, error)
 
-        try:
-            for one in inputs:
-                flying.append(self._workers_pool().submit(_weighed, call, stage, one))
-                if len(flying) > 2 * self._workers:
-                    yield landed()
-            while flying:
-                yield landed()
-        except BrokenProcessPool as error:
-            raise UserError(
-                f"A worker process died during '{stage.label}'.",
-                why="Usually the machine ran out of memory. What was computed is kept.",
-                mend="Run the same command again, with --workers 1.",
-            ) from error
+    def _arrived(
+        self, call: Callable[[Stage, Given], Made], stage: Stage, flight: _Flight[Given, Made]
+    ) -> Made:
+        """What a worker made; if one died meanwhile, what another makes of the same input."""
+        while True:
+            try:
+                done = flight.future.result()
+            except BrokenProcessPool as error:
+                self._go_on_with_fewer(flight.pool, stage, error)
+                flight = self._send(call, stage, flight.given)
+            else:
+                self._memory_mb[done.process] = done.memory_mb
+                return done.made
+
+    def _go_on_with_fewer(
+        self, broken: ProcessPoolExecutor, stage: Stage, error: BrokenProcessPool
+    ) -> None:
+        """Put half as many processes, which need less memory, in place of those that broke."""
+        with self._starting:
+            if broken is not self._pool:  # that was done already, while this input was on its way
+                return
+            self.close()
+            if self._processes == 1:
+                raise UserError(
+                    f"A worker process died during '{stage.label}', with no other beside it.",
+                    why="The machine ran out of memory, or an image crashes native code. What "
+                    "was computed is kept.",
+                    mend="Run the same command again, with --workers 1.",
+                ) from error
+            before, self._processes = self._processes, self._processes // 2
+        _log.warning(
+            "A worker process died during '%s', usually because memory ran out; from here on "
+            "there are %d instead of %d.",
+            *(stage.label, self._processes, before),
+        )
 
     def _workers_pool(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self._workers, mp_context=get_context("spawn"), initializer=_begin
-            )
-        return self._pool
+        with self._starting:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    self._workers, mp_context=get_context("spawn"), initializer=_begin
+                )
+            return self._pool
+
+
+class _Flight(NamedTuple, Generic[Given, Made]):
+    """An input on its way through a worker of some pool."""
+
+    given: Given
+    pool: ProcessPoolExecutor
+    future: Future[_Weighed[Made]]
 
 
 class _Weighed(NamedTuple, Generic[Made]):
@@ -147,6 +195,22 @@ class _Weighed(NamedTuple, Generic[Made]):
 
 def _weighed(call: Callable[[Stage, Given], Made], stage: Stage, given: Given) -> _Weighed[Made]:
     return _Weighed(call(stage, given), os.getpid(), peak_memory_mb())
+
+
+@contextmanager
+def _deaf_to(number: signal.Signals) -> Iterator[None]:
+    """Processes that start in the block never get the signal; this one gets it after the block.
+
+    A worker would otherwise end with a traceback where Ctrl-C comes before `_begin`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:

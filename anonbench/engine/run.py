@@ -1,5 +1,6 @@
 """Running jobs: stages to evidence, evidence to scores, scores to a result on disk."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from anonbench.engine.execute import Executor, executor, mending
 from anonbench.engine.job import Job, RunConfig
 from anonbench.engine.plan import build_protocol
 from anonbench.engine.progress import Progress
-from anonbench.errors import UserError
+from anonbench.errors import StoreError, UserError
 from anonbench.results import store as results
 from anonbench.results.record import Counts, Metric, Reduction, Remark, Result
 from anonbench.values import Scores
 from anonbench.weights.filled import STAMP
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Outcome:
 
 
 def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outcome]:
-    """Run jobs one after the other; a job that fails does not stop the others.
+    """Run jobs one after the other; one that fails does not stop the others, a disk that does so.
 
     Raises:
         BadConfig: The device does not exist here.
@@ -42,9 +45,14 @@ def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outc
         return [outcome for outcome in outcomes if outcome is not None]
     models.forbid_tf32(models.resolve_device(config.device))
     with executor(config, progress) as computing:
-        return [
-            outcome or _attempt(job, computing) for job, outcome in zip(jobs, outcomes, strict=True)
-        ]
+        done: list[Outcome] = []
+        failed_disk: StoreError | None = None
+        for job, finished in zip(jobs, outcomes, strict=True):
+            hopeless = Outcome(job, error=failed_disk) if failed_disk else None
+            done.append(finished or hopeless or _attempt(job, computing))
+            if isinstance(done[-1].error, StoreError):
+                failed_disk = done[-1].error
+    return done
 
 
 def _finished(job: Job) -> Outcome | None:
@@ -55,8 +63,12 @@ def _finished(job: Job) -> Outcome | None:
     if path is None:
         return None
     result = results.load(path)
-    if result.status != "complete" and job.config.overwrite == "missing":
-        return None
+    if job.config.overwrite == "missing":
+        if result.status != "complete":
+            return None
+        if not results.has_scores(path, result):
+            _log.warning("The scores of %s are gone or cut off; they are computed again.", path)
+            return None
     return Outcome(job, path, result)
 
 

@@ -35,6 +35,10 @@ def _prepare(stage: Stage, item: Item) -> Prepared | Row:
         return stage.prepare(item)
     except BadImage as error:
         return Row(item.id, error=str(error))
+    except (MemoryError, RuntimeError) as error:
+        if _is_out_of_memory(error):
+            raise _too_little_memory(stage) from error
+        raise
 
 
 class Launched(NamedTuple):
@@ -154,12 +158,7 @@ class Inference:
         import torch
 
         if size == 1:
-            raise UserError(
-                f"There is not enough memory for one image at a time during '{stage.label}'.",
-                why="What was computed before is kept.",
-                mend="Close other programs, or use another --device; then run the same command "
-                "again.",
-            )
+            raise _too_little_memory(stage)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if stage.label not in self._most:
@@ -168,6 +167,15 @@ class Inference:
                 "are halved, which may change the last digits of its numbers."
             )
         self._most[stage.label] = (size + 1) // 2
+
+
+def _too_little_memory(stage: Stage) -> UserError:
+    return UserError(
+        f"There is not enough memory for one image at a time during '{stage.label}'.",
+        why="What was computed before is kept.",
+        mend="Close other programs, or use --workers 1 or another --device; then run the same "
+        "command again.",
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

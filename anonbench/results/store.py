@@ -12,12 +12,13 @@ import json
 import logging
 import os
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 from pydantic import ValidationError
 
@@ -171,6 +172,11 @@ def find(folder: Path, result_id: str) -> Path | None:
     return None
 
 
+def has_scores(result_path: Path, result: Result) -> bool:
+    """Whether the scores that a result names are there and not cut off; no byte is checked."""
+    return not result.scores or is_zipfile(result_path.parent / result.scores)
+
+
 def load_scores(result_path: Path) -> dict[str, Scores]:
     """The stored scores of a result: named arrays per judge, empty where it has none.
 
@@ -189,10 +195,11 @@ def load_scores(result_path: Path) -> dict[str, Scores]:
             for key in arrays.files:
                 judge, _, name = key.rpartition("/")
                 scores.setdefault(judge, {})[name] = arrays[key]
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
         raise StoreError(
             f"The scores {path} of {result_path.name} cannot be read: {error}.",
-            mend="Compute them again: anonbench run ... --overwrite always",
+            mend=f"Delete {result_path} and run its command again; what is in the store is not "
+            "computed again.",
         ) from error
     return scores
 

@@ -1,5 +1,6 @@
 """Image files of every kind that people have: read right, or refused in one sentence."""
 
+import errno
 import io
 import os
 import struct
@@ -10,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from anonbench.data.images import MAX_PIXELS, decode_image, encode_png, read_image
-from anonbench.errors import BadImage
+from anonbench.errors import BadImage, StoreError
 
 Pixels = NDArray[np.uint8]
 
@@ -176,7 +177,21 @@ def test_bomb_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
 def test_file_without_read_permission(tmp_path: Path, colours: Pixels) -> None:
     Image.fromarray(colours).save(tmp_path / "x.png")
     (tmp_path / "x.png").chmod(0)
-    assert "Permission denied" in refused(tmp_path / "x.png")
+    with pytest.raises(StoreError, match="Permission denied"):
+        read_image(tmp_path / "x.png")
+
+
+def test_a_disk_that_fails_is_no_fault_of_the_image(
+    tmp_path: Path, colours: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(colours).save(tmp_path / "x.png")
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    with pytest.raises(StoreError, match=r"x\.png cannot be read: Input/output error"):
+        read_image(tmp_path / "x.png")
 
 
 def test_random_damage_never_escapes_as_another_error(colours: Pixels) -> None:
