@@ -172,8 +172,10 @@ class Local:
         with self._starting:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
-                    self._workers, mp_context=get_context("spawn"), initializer=_begin
+                    self._processes, mp_context=get_context("spawn"), initializer=_begin
                 )
+                with _deaf_to(signal.SIGINT):
+                    self._pool.submit(os.getpid)  # starts them all
             return self._pool
 
 
