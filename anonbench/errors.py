@@ -6,6 +6,7 @@ The command line prints a `UserError` as one message without a traceback and exi
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -23,6 +24,10 @@ class UserError(Exception):
     def __init__(self, what: str, *, why: str = "", mend: str = "") -> None:
         self.what, self.why, self.mend = what, why, mend
         super().__init__(" ".join(part for part in (what, why, mend) if part))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is, whatever a subclass is built from; other processes raise such too."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class UnknownName(UserError):

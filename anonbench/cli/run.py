@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anonbench.cli import console
+from anonbench.cli import cluster, console
 from anonbench.cli.options import AsJson
 from anonbench.cli.stopping import stoppable
 from anonbench.errors import BadConfig
@@ -142,7 +142,8 @@ Workers = Annotated[
     int | None,
     typer.Option(
         help="Processes that decode, align, encode and find faces beside the networks; as many "
-        "as cores by default, 1 means none. Example: --workers 1",
+        "as cores by default, 1 means none (which is Ray's default, of each actor). "
+        "Example: --workers 1",
         min=1,
         rich_help_panel=_MACHINE,
     ),
@@ -207,6 +208,10 @@ def run(
     compile_networks: Compiled = False,
     batch_size: BatchSize = None,
     workers: Workers = None,
+    engine: cluster.EngineName = "local",
+    address: cluster.Address = None,
+    num_actors: cluster.NumActors = None,
+    gpus_per_actor: cluster.GpusPerActor = None,
     overwrite: Existing = "missing",
     offline: Offline = False,
     as_json: AsJson = False,
@@ -244,6 +249,7 @@ def run(
     }
     if workers is not None:
         options["workers"] = workers
+    options = cluster.with_engine(options, engine, address, num_actors, gpus_per_actor)
     outcomes = _run(options)
     if as_json:
         console.print_json([_as_json(outcome) for outcome in outcomes])

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from anonbench.engine import models
 from anonbench.engine.job import Overwrite, RunConfig
 from anonbench.engine.local import Engine, Local
 from anonbench.engine.progress import Progress
@@ -150,10 +151,18 @@ def executor(config: RunConfig, progress: Progress) -> Iterator[Executor]:
         progress.warn(text)
         notes.append(text)
 
-    numerics = Numerics(config.device, config.precision, config.compile_networks)
-    engine = Local(Inference(numerics, note), config.workers)
+    engine = _engine(config, progress.warn, note)
     store = Store(progress.warn)
     try:
         yield Executor(store, engine, progress, config.batch_size, config.overwrite, notes=notes)
     finally:
         engine.close()
+
+
+def _engine(config: RunConfig, warn: Callable[[str], None], note: Callable[[str], None]) -> Engine:
+    if config.cluster is not None:
+        from anonbench.engine.ray import Ray
+
+        return Ray(config, warn, note)
+    models.forbid_tf32(models.resolve_device(config.device))
+    return Local(Inference(Numerics.of(config), note), config.workers)

@@ -29,6 +29,22 @@ PRECISIONS: Mapping[Precision, Literal["float32", "bfloat16"]] = {
 """What networks compute in, as results call it."""
 
 
+class Cluster(BaseModel):
+    """Where Ray computes, in place of this process.
+
+    Attributes:
+        address: `local` starts Ray here; `auto`, `HOST:PORT` or `ray://HOST:PORT` find a cluster.
+        num_actors: Processes that hold networks; None: as many as there is room for.
+        gpus_per_actor: Share of a GPU that each has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str = "local"
+    num_actors: int | None = Field(default=None, ge=1)
+    gpus_per_actor: float = Field(default=0, ge=0, le=1)
+
+
 class RunConfig(BaseModel):
     """What a user asks for; the options of `anonbench run`."""
 
@@ -52,6 +68,7 @@ class RunConfig(BaseModel):
     compile_networks: bool = False
     batch_size: int | None = Field(default=None, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
+    cluster: Cluster | None = None
     overwrite: Overwrite = "missing"
     offline: bool = False
 

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from anonbench.engine.environment import peak_memory_mb
+from anonbench.engine import models
+from anonbench.engine.environment import environment, peak_memory_mb
 from anonbench.engine.faces import Item
 from anonbench.engine.steps import Stage
 from anonbench.engine.work import Batch, Done, Inference, Landed, Launched, finish, land, prepare
 from anonbench.errors import UserError
+from anonbench.results.record import Environment
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -35,7 +37,7 @@ class Engine(Protocol):
         ...
 
     def run(self, stage: Stage, batches: Iterable[list[Item]], many: bool) -> Iterator[Done]:
-        """Compute batches, in their order.
+        """Compute batches; they come in whichever order they are done.
 
         Args:
             stage: The stage.
@@ -44,6 +46,14 @@ class Engine(Protocol):
 
         Raises:
             UserError: A process died, or a plug-in misbehaves.
+        """
+        ...
+
+    def environment(self, precision: str) -> Environment:
+        """Facts about what computes, for the record.
+
+        Args:
+            precision: What networks compute in, as results call it.
         """
         ...
 
@@ -57,7 +67,7 @@ class Local:
 
     Images are prepared and finished in worker processes, a few batches ahead of and behind the
     networks, which have this process. The batches are the same whoever prepares them, so results
-    are too.
+    are too. Where the networks may be used by several threads, this may be, too.
 
     Args:
         inference: Runs the networks.
@@ -85,6 +95,10 @@ class Local:
         if stage.encodes:
             return self._ahead(finish, stage, landed)
         return (finish(stage, one) for one in landed)
+
+    def environment(self, precision: str) -> Environment:
+        """See `Engine`."""
+        return environment(models.resolve_device(self._inference.numerics.device), precision)
 
     def close(self) -> None:
         """See `Engine`."""

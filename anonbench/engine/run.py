@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from anonbench.engine import models
 from anonbench.engine.collect import collect
-from anonbench.engine.environment import environment, peak_memory_mb
+from anonbench.engine.environment import peak_memory_mb
 from anonbench.engine.execute import Executor, executor, mending
 from anonbench.engine.job import Job, RunConfig
 from anonbench.engine.plan import build_protocol
@@ -43,7 +42,6 @@ def run(jobs: Sequence[Job], config: RunConfig, progress: Progress) -> list[Outc
     outcomes = [_finished(job) for job in jobs]
     if all(outcome is not None for outcome in outcomes):
         return [outcome for outcome in outcomes if outcome is not None]
-    models.forbid_tf32(models.resolve_device(config.device))
     with executor(config, progress) as computing:
         done: list[Outcome] = []
         failed_disk: StoreError | None = None
@@ -147,7 +145,7 @@ def _record(
         counts={name: reduction.counts for name, reduction in reductions.items()},
         metrics=tuple(metrics),
         remarks=remarks,
-        environment=environment(models.resolve_device(job.config.device), job.setup.precision),
+        environment=executor.engine.environment(job.setup.precision),
         stages=tuple(executor.reports.values()),
         wall_seconds=round(seconds, 3),
         peak_memory_mb=round(peak_memory_mb() + executor.engine.memory_mb, 1),

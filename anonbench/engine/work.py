@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
 from anonbench.engine import models
 from anonbench.engine.faces import Item
+from anonbench.engine.job import RunConfig
 from anonbench.engine.steps import Prepared, Stage
 from anonbench.engine.store import Row
 from anonbench.errors import BadImage, UserError
@@ -97,6 +98,11 @@ class Numerics:
     precision: str = "fp32"
     compiled: bool = False
 
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """As the user wants it."""
+        return cls(config.device, config.precision, config.compile_networks)
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Networks that are called in the block compute so."""
@@ -120,7 +126,7 @@ class Inference:
     """
 
     def __init__(self, numerics: Numerics, warn: Callable[[str], None]) -> None:
-        self._numerics, self._warn = numerics, warn
+        self.numerics, self._warn = numerics, warn
         self._most: dict[str, int] = {}
 
     def launch(self, stage: Stage, batch: Batch) -> Launched:
@@ -133,7 +139,7 @@ class Inference:
         if not stage.networks or not good:
             return Launched(batch, {}, sum(one.seconds for one in good))
         started = time.perf_counter()
-        with self._numerics.used():
+        with self.numerics.used():
             told = self._infer(stage, good)
         return Launched(batch, told, time.perf_counter() - started)
 
