@@ -26,7 +26,7 @@ demo: $(VENV)/.installed
 # Where there is no LaTeX, all but the PDF is made.
 showcase: $(VENV)/.installed
 	$(BIN)/anonbench run --method $(REVERSIBLE) --protocol $(MEASURES) $(SMALL) --output $(SHOW)
-	$(BIN)/anonbench run --method pixelate,g2face --protocol ablation,diversity $(SMALL) --output $(SHOW)
+	$(BIN)/anonbench run --method pixelate,g2face --protocol ablation,diversity:faces=4:identities=30:perplexity=10 $(SMALL) --output $(SHOW)
 	for channel in png jpeg:75 jpeg:30; do \
 	  $(BIN)/anonbench run --method $(REVERSIBLE) $(PAIRS) --channel $$channel || exit; done
 	-$(BIN)/anonbench table $(SHOW) --layout all --format pdf --output $(SHOW)/tables.pdf
