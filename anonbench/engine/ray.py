@@ -369,6 +369,8 @@ def _cause(error: Any) -> Exception:
 
 def _reason(error: Exception) -> str:
     """Why an actor died, and where, in a sentence; Ray says it in a page."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "The memory of its node ran out."
     said = str(error) or type(error).__name__
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     place = next((f" ({line})" for line in lines if line.startswith("ip:")), "")

@@ -336,7 +336,7 @@ def test_what_the_method_remarked_stands_once_in_the_notes() -> None:
         similarity("j", 0.2, 0.9, remarks=(remark,)),
         recovery(0.1, 20.0, remarks=(remark,)),
     )
-    said = [note for note in notes(printed) if "converged 0.998 of 3,000 images" in note]
+    said = [note for note in notes(printed) if "converged 99.8% of 3,000 images" in note]
     assert len(said) == 1
 
 
