@@ -68,8 +68,17 @@ class Done(NamedTuple):
 def land(launched: Launched) -> Landed:
     """Wait for networks, and take what they told from their device."""
     started = time.perf_counter()
-    told = {name: tensor.cpu().numpy() for name, tensor in launched.told.items()}
+    told = {name: _array(tensor) for name, tensor in launched.told.items()}
     return Landed(launched.batch, told, launched.seconds + time.perf_counter() - started)
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    """A tensor as an array; NumPy has no bfloat16, so what autocast left in it becomes float32."""
+    import torch
+
+    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    array: NDArray[Any] = wide.cpu().numpy()
+    return array
 
 
 def finish(stage: Stage, landed: Landed) -> Done:

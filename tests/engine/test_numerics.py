@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from toybench import Same
+from toybench.reversible import Vault
 
 from anonbench.engine import models
 from anonbench.engine.steps import on_device
@@ -50,6 +51,14 @@ def test_bf16_rounds_what_networks_multiply() -> None:
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), full, atol=0.02, rtol=0.02)
     assert not torch.equal(half.float(), full)
+
+
+def test_what_autocast_leaves_in_bfloat16_is_stored_as_float32(toy_run, monkeypatch) -> None:
+    logits = Vault.extract_bits
+    monkeypatch.setattr(Vault, "extract_bits", lambda self, x: logits(self, x).bfloat16())
+    (outcome,) = toy_run(methods=("toy-vault",), protocols=("password",), judges=())
+    wrong = next(m.value for m in outcome.result.metrics if m.name == "bit-error-rate")
+    assert wrong == 0
 
 
 def test_auto_takes_what_the_device_is_made_for(toy_run) -> None:
