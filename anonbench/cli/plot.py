@@ -47,68 +47,76 @@ def _list_kinds() -> str:
 
 _METRIC = "PROTOCOL/METRIC[/JUDGE]"
 
+KindName = Annotated[
+    str,
+    typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}, or all of them. Example: roc"),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="A .pdf, .svg or .png file; a folder for all kinds. Example: --out roc.pdf",
+    ),
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="Only these methods, repeated or with commas. Example: --method identity,g2face",
+    ),
+]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", help="Only these datasets, likewise. Example: --dataset lfw"),
+]
+Judges = Annotated[
+    list[str] | None,
+    typer.Option("--judge", help="Only these judges, likewise. Example: --judge dlib-resnet"),
+]
+Across = Annotated[
+    str | None,
+    typer.Option(
+        metavar=_METRIC, help="Metric across, of `pareto`. Example: --x lfw-tar/tar/fr-feature"
+    ),
+]
+Upwards = Annotated[
+    str | None,
+    typer.Option(
+        metavar=_METRIC,
+        help="Metric upwards, of `pareto` and `robustness`. Example: --y recovery/psnr",
+    ),
+]
+ProjectionName = Annotated[
+    Projection | None,
+    typer.Option(help="Which map, of `identity-map`. Example: --projection pca"),
+]
+Dimensions = Annotated[
+    int | None,
+    typer.Option(min=2, max=3, help="Dimensions of `identity-map`. Example: --dims 3"),
+]
+Width = Annotated[float, typer.Option(min=6, max=60, help="Width in cm. Example: --width 18")]
+FormatName = Annotated[
+    Format | None,
+    typer.Option("--format", help="Of all kinds, pdf by default. Example: --format svg"),
+]
+
 
 def plot(
-    kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND", help=f"One of {', '.join(KINDS)}, or all of them. Example: roc"
-        ),
-    ],
+    kind: KindName,
     folder: Annotated[
         Path,
         typer.Argument(metavar="DIR", help="Folder that `anonbench run` wrote. Example: runs"),
     ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            help="A .pdf, .svg or .png file; a folder for all kinds. Example: --out roc.pdf",
-        ),
-    ],
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            help="Only these methods, repeated or with commas. Example: --method identity,g2face",
-        ),
-    ] = None,
-    dataset: Annotated[
-        list[str] | None,
-        typer.Option("--dataset", help="Only these datasets, likewise. Example: --dataset lfw"),
-    ] = None,
-    judge: Annotated[
-        list[str] | None,
-        typer.Option("--judge", help="Only these judges, likewise. Example: --judge dlib-resnet"),
-    ] = None,
-    x: Annotated[
-        str | None,
-        typer.Option(
-            metavar=_METRIC, help="Metric across, of `pareto`. Example: --x lfw-tar/tar/fr-feature"
-        ),
-    ] = None,
-    y: Annotated[
-        str | None,
-        typer.Option(
-            metavar=_METRIC,
-            help="Metric upwards, of `pareto` and `robustness`. Example: --y recovery/psnr",
-        ),
-    ] = None,
-    projection: Annotated[
-        Projection | None,
-        typer.Option(help="Which map, of `identity-map`. Example: --projection pca"),
-    ] = None,
-    dims: Annotated[
-        int | None,
-        typer.Option(min=2, max=3, help="Dimensions of `identity-map`. Example: --dims 3"),
-    ] = None,
-    width: Annotated[
-        float, typer.Option(min=6, max=60, help="Width in cm. Example: --width 18")
-    ] = 8.8,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Of all kinds, pdf by default. Example: --format svg"),
-    ] = None,
+    out: Output,
+    method: Methods = None,
+    dataset: Datasets = None,
+    judge: Judges = None,
+    x: Across = None,
+    y: Upwards = None,
+    projection: ProjectionName = None,
+    dims: Dimensions = None,
+    width: Width = 8.8,
+    format_: FormatName = None,
 ) -> None:
     """Draw stored results as a figure for a paper; no face is in it.
 

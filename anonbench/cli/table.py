@@ -87,6 +87,34 @@ SpreadOption = Annotated[
 ]
 
 
+LayoutOption = Annotated[
+    str,
+    typer.Option(
+        help="One table as in a paper, its numbers above those measured here, "
+        "e.g. `--layout drdpgan-table-2`; `all` for a table per protocol and then every "
+        "table of the papers, whether anything of it was measured or not.",
+        metavar="TABLE",
+    ),
+]
+MetricOption = Annotated[
+    str,
+    typer.Option(help="Metrics, e.g. `--metric tar,auc`; without: the protocol's headlines."),
+]
+PublishedOption = Annotated[
+    bool,
+    typer.Option(
+        "--published/--no-published",
+        help="Put the papers' values beside the measured ones, e.g. `--no-published`.",
+    ),
+]
+DigitsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=10, help="Decimals, e.g. `--digits 4`; without: as in the paper, else 3."
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.command()(table)
@@ -101,35 +129,13 @@ def table(
     format_: Annotated[
         Format, typer.Option("--format", help="Format of the table, e.g. `--format latex`.")
     ] = Format.TEXT,
-    layout: Annotated[
-        str,
-        typer.Option(
-            help="One table as in a paper, its numbers above those measured here, "
-            "e.g. `--layout drdpgan-table-2`; `all` for a table per protocol and then every "
-            "table of the papers, whether anything of it was measured or not.",
-            metavar="TABLE",
-        ),
-    ] = "",
+    layout: LayoutOption = "",
     protocol: Annotated[
         str, typer.Option(help="Only this protocol, e.g. `--protocol lfw-tar`.")
     ] = "",
-    metric: Annotated[
-        str,
-        typer.Option(help="Metrics, e.g. `--metric tar,auc`; without: the protocol's headlines."),
-    ] = "",
-    published: Annotated[
-        bool,
-        typer.Option(
-            "--published/--no-published",
-            help="Put the papers' values beside the measured ones, e.g. `--no-published`.",
-        ),
-    ] = True,
-    digits: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=10, help="Decimals, e.g. `--digits 4`; without: as in the paper, else 3."
-        ),
-    ] = None,
+    metric: MetricOption = "",
+    published: PublishedOption = True,
+    digits: DigitsOption = None,
     delta: DeltaOption = False,
     ties: TiesOption = Ties.PRINTED,
     spread: SpreadOption = Spread.STD,
