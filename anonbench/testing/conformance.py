@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from anonbench import registry, weights
+from anonbench import registry
 from anonbench.cards import MethodCard
 from anonbench.data.align import template
 from anonbench.engine.channel import to_uint8
@@ -27,6 +27,12 @@ from anonbench.interfaces import (
     Remarking,
     ReversibleMethod,
     TakesWrongBits,
+)
+from anonbench.testing.card_rules import (
+    has_its_card,
+    template_is_known,
+    texts_are_filled_in,
+    weights_are_known,
 )
 from anonbench.testing.hidden_bits import hidden_bit_rules
 from anonbench.testing.inputs import synthetic_faces
@@ -132,35 +138,21 @@ def _card_rules(subject: Subject) -> list[Rule]:
 def _card_complete(card: MethodCard) -> str:
     texts = {"title": card.title, "summary": card.summary, "licence": card.licence}
     texts["citation or paper"] = card.citation + card.paper
-    empty = [name for name, text in texts.items() if not text.strip()]
-    if empty:
-        raise NotConformingError(f"The card has no {', no '.join(empty)}. Fill it in in card.toml.")
+    texts_are_filled_in(texts)
     return "title, summary, licence, source"
 
 
 def _card_template(card: MethodCard) -> str:
-    try:
-        template(card.template)
-    except UserError as error:
-        raise NotConformingError(f"{error} Correct 'template' in the card.") from error
-    return card.template
+    return template_is_known(card.template)
 
 
 def _card_weights(card: MethodCard) -> str:
-    unknown = sorted(set(card.weights) - set(weights.catalogue()))
-    if unknown:
-        raise NotConformingError(
-            f"The catalogue has no artefact {', '.join(unknown)}. Correct 'weights' in the card; "
-            "see: anonbench weights list"
-        )
+    weights_are_known(card.weights)
     return ", ".join(card.weights) or "none needed"
 
 
 def _built(subject: Subject) -> str:
-    if getattr(subject.method, "card", None) != subject.card:
-        raise NotConformingError(
-            "The object's card is not the one it was built with. Write self.card = card."
-        )
+    has_its_card(subject.method, subject.card)
     return type(subject.method).__name__
 
 

@@ -15,12 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anonbench import registry, weights
+from anonbench import registry
 from anonbench.cards import JudgeCard
 from anonbench.data.align import template
 from anonbench.engine.channel import to_uint8
 from anonbench.engine.models import resolve_device
-from anonbench.errors import UserError
+from anonbench.testing.card_rules import (
+    has_its_card,
+    template_is_known,
+    texts_are_filled_in,
+    weights_are_known,
+)
 from anonbench.testing.conformance import publish
 from anonbench.testing.inputs import synthetic_faces
 from anonbench.testing.outcome import Check, NotApplicableError, NotConformingError, Rule, run_rules
@@ -132,9 +137,7 @@ def _card_rules(subject: Subject) -> list[Rule]:
 
 def _card_complete(card: JudgeCard) -> str:
     wanted = ("title", "summary", "licence", "citation", "training_data")
-    empty = [name for name in wanted if not str(getattr(card, name)).strip()]
-    if empty:
-        raise NotConformingError(f"The card has no {', no '.join(empty)}. Fill it in in card.toml.")
+    texts_are_filled_in({name: str(getattr(card, name)) for name in wanted})
     return ", ".join(wanted)
 
 
@@ -154,28 +157,19 @@ def _card_template(card: JudgeCard) -> str:
         raise NotConformingError("A recogniser needs a 'template', such as arcface-112.")
     if card.kind in ("detection", "perceptual") and card.template:
         raise NotConformingError(f"A judge of the kind {card.kind} aligns nothing: no 'template'.")
-    try:
-        return template(card.template).name if card.template else "none: it sees what it is given"
-    except UserError as error:
-        raise NotConformingError(f"{error} Correct 'template' in the card.") from error
+    if not card.template:
+        return "none: it sees what it is given"
+    return template_is_known(card.template)
 
 
 def _card_weights(card: JudgeCard) -> str:
-    unknown = sorted(set(card.weights) - set(weights.catalogue()))
-    if unknown:
-        raise NotConformingError(
-            f"The catalogue has no artefact {', '.join(unknown)}. Correct 'weights' in the card "
-            "(see: anonbench list weights), or use 'packages' or 'file_config'."
-        )
+    weights_are_known(card.weights, ", or use 'packages' or 'file_config'")
     carried = (*card.weights, *card.packages, *card.file_config)
     return ", ".join(carried) or "none needed"
 
 
 def _built(subject: Subject) -> str:
-    if getattr(subject.judge, "card", None) != subject.card:
-        raise NotConformingError(
-            "The object's card is not the one it was built with. Write self.card = card."
-        )
+    has_its_card(subject.judge, subject.card)
     if not hasattr(subject.judge, subject.ability):
         raise NotConformingError(
             f"A judge of the kind {subject.card.kind} has a function {subject.ability}; see "
