@@ -71,6 +71,13 @@ class Registry(Generic[C]):
             )
         return self._cards[name]
 
+    def installed(self, name: str) -> C | None:
+        """The card of a plug-in; None where it is not installed, or its card is not in order."""
+        try:
+            return self.card(name)
+        except UserError:
+            return None
+
     def _carried(self, name: str) -> C:
         """The card of a plug-in that has no `card.toml`."""
         card: C | None = getattr(self.load(name), "card", None)

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from anonbench import registry
-from anonbench.errors import UserError
 from anonbench.report import entries
 from anonbench.report.cells import PLAIN, REFERENCE, Style
 from anonbench.report.model import ABSENT, Name, Note, Row, labels
@@ -46,7 +45,7 @@ def caption(
         *([REFERENCE_APART] if has_reference else []),
     ]
     rest = [
-        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts if v)}, seed {_list(seeds)}.",
+        f"Conditions: {', '.join(f'{k} {v}' for k, v in facts)}, seed {_list(seeds)}.",
         *_common_counts(results),
     ]
     return " ".join(lead), " ".join(rest)
@@ -138,10 +137,8 @@ def by_protocol(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 def dataset_title(name: str) -> str:
     """The title of a dataset by its name, the name itself where it is not installed."""
-    try:
-        return registry.datasets.card(name).title
-    except UserError:
-        return name
+    card = registry.datasets.installed(name)
+    return card.title if card else name
 
 
 def _ranking(style: Style) -> str:
@@ -264,7 +261,8 @@ def _tags(results: Sequence[Result]) -> list[str]:
 
 
 def _shared(facts: Sequence[entries.Facts]) -> list[tuple[str, str]]:
-    return [fact for fact in facts[0] if all(fact in other for other in facts)]
+    """What holds for all; a setting that is empty says nothing."""
+    return [fact for fact in facts[0] if fact[1] and all(fact in other for other in facts)]
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

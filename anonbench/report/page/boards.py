@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from anonbench import registry
-from anonbench.errors import UserError
 from anonbench.report import entries
 from anonbench.report.caption import by_protocol
 from anonbench.report.cells import Style
@@ -200,10 +199,8 @@ def _headlines(protocol: str, results: Iterable[Result]) -> set[str]:
 
 
 def _title(result: Result) -> str:
-    try:
-        return registry.protocols.card(result.protocol.name).title
-    except UserError:
-        return result.protocol.name
+    card = registry.protocols.installed(result.protocol.name)
+    return card.title if card else result.protocol.name
 
 
 def _column_title(column: Column, entry: Entry, protocol: str) -> str:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from anonbench import registry
-from anonbench.cards import Card as PluginCard
 from anonbench.cards import ConfigValue, MethodCard, ProtocolCard
 from anonbench.errors import UserError
 from anonbench.report.page.view import Card, Facts, Grid
 from anonbench.results.record import DatasetRef, JudgeRef, MethodRef, Metric, PluginRef, Result
 
-C = TypeVar("C", bound=PluginCard)
 R = TypeVar("R", bound=PluginRef)
 Used = Sequence[tuple[R, Result]]
 
@@ -51,7 +49,7 @@ def _cards(write: Callable[[str, Used[R]], Card], used: Used[R]) -> tuple[Card, 
 # ---------------------------------------------------------------------------------------- methods
 def _method(name: str, used: Used[MethodRef]) -> Card:
     refs = [ref for ref, _ in used]
-    card = _installed(registry.methods, name)
+    card = registry.methods.installed(name)
     claims = [(claim,) for claim in card.claims] if card else []
     return Card(
         anchor=anchor("method", name),
@@ -112,7 +110,7 @@ def _remarks(card: MethodCard | None) -> Iterable[tuple[str, str]]:
 
 # -------------------------------------------------------------------------------------- protocols
 def _protocol(name: str, used: Used[PluginRef]) -> Card:
-    card = _installed(registry.protocols, name)
+    card = registry.protocols.installed(name)
     settings = dict.fromkeys((f"v{ref.version}", told(ref.config) or "none") for ref, _ in used)
     measured = {m.name: m for _, result in used for m in result.metrics if m.value is not None}
     metrics = _metrics(card, measured) if card else _metric_names(measured)
@@ -178,7 +176,7 @@ def _readme(protocol: str) -> str:
 # --------------------------------------------------------------------------------- judges and data
 def _judge(name: str, used: Used[JudgeRef]) -> Card:
     refs = [ref for ref, _ in used]
-    card = _installed(registry.judges, name)
+    card = registry.judges.installed(name)
     return Card(
         anchor=anchor("judge", name),
         name=name,
@@ -202,7 +200,7 @@ def _judge(name: str, used: Used[JudgeRef]) -> Card:
 
 def _dataset(name: str, used: Used[DatasetRef]) -> Card:
     refs = [ref for ref, _ in used]
-    card = _installed(registry.datasets, name)
+    card = registry.datasets.installed(name)
     versions = dict.fromkeys((r.manifest, f"{r.files:,}", told(r.config) or "none") for r in refs)
     return Card(
         anchor=anchor("dataset", name),
@@ -216,13 +214,6 @@ def _dataset(name: str, used: Used[DatasetRef]) -> Card:
 
 
 # ---------------------------------------------------------------------------------------- helpers
-def _installed(known: registry.Registry[C], name: str) -> C | None:
-    try:
-        return known.card(name)
-    except UserError:
-        return None
-
-
 def _weights(refs: Iterable[PluginRef]) -> Iterable[tuple[str, str]]:
     return dict.fromkeys(pair for ref in refs for pair in ref.weights.items())
 

@@ -59,10 +59,8 @@ def methods(results: Iterable[Result]) -> list[str]:
 
 
 def _compares_variants(protocol: str) -> bool:
-    try:
-        return registry.protocols.card(protocol).variants
-    except UserError:
-        return False
+    card = registry.protocols.installed(protocol)
+    return card is not None and card.variants
 
 
 def _uri(face: Pixels | None) -> str:
