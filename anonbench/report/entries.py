@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from anonbench import registry
 from anonbench.cards import MetricSpec
-from anonbench.errors import UserError
 from anonbench.report.model import Direction, Name
 from anonbench.results.published import PublishedValue
 from anonbench.results.record import Counts, Environment, JudgeRef, Metric, PluginRef, Result
@@ -113,10 +112,8 @@ def _is_filled(result: Result, judge: JudgeRef | None) -> bool:
 
 def specs(protocol: str) -> tuple[MetricSpec, ...]:
     """What the metrics of a protocol are; nothing where it is not installed."""
-    try:
-        return registry.protocols.card(protocol).metrics
-    except UserError:
-        return ()
+    card = registry.protocols.installed(protocol)
+    return card.metrics if card else ()
 
 
 def _failed(result: Result, metrics: Sequence[str]) -> Iterator[Entry]:
@@ -171,6 +168,7 @@ def circumstances(result: Result) -> Facts:
         ("suite", result.suite),
         *(pictures if result.dataset.files else ()),
         ("precision", result.environment.precision),
+        *((("compiled", "yes"),) if result.setup.compiled else ()),
     )
 
 

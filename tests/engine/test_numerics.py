@@ -12,6 +12,8 @@ from toybench.reversible import Vault
 from anonbench.engine import models
 from anonbench.engine.steps import on_device
 from anonbench.engine.work import Numerics
+from anonbench.report.entries import conditions
+from anonbench.report.page.provenance import command
 from anonbench.results.matching import obstacles
 from anonbench.results.store import load_scores
 
@@ -109,3 +111,15 @@ def test_what_goes_to_a_gpu_is_pinned_and_nobody_waits(monkeypatch) -> None:
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *to, **how: calls.append((to, how)))
     on_device([np.zeros((2, 2, 3), np.uint8)], "cuda:1")
     assert calls == ["pinned", (("cuda:1",), {"non_blocking": True})]
+
+
+def test_a_compiled_run_stands_apart_and_its_command_says_so(toy_run) -> None:
+    (plain,) = toy_run()
+    result = plain.result.model_copy(
+        update={"setup": plain.result.setup.model_copy(update={"compiled": True})}
+    )
+    assert conditions(result) != conditions(plain.result)
+    assert command(result).endswith("--compile")
+    half = plain.result.setup.model_copy(update={"precision": "bfloat16"})
+    assert "--precision bf16" in command(plain.result.model_copy(update={"setup": half}))
+    assert "--precision" not in command(plain.result)

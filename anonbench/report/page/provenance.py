@@ -8,7 +8,6 @@ from typing import Any
 
 from anonbench import registry
 from anonbench.cards import ProtocolCard
-from anonbench.errors import UserError
 from anonbench.report.caption import by_protocol
 from anonbench.report.page.boards import run_anchor
 from anonbench.report.page.cards import told
@@ -115,7 +114,7 @@ def _counts(result: Result) -> tuple[tuple[str, ...], ...]:
 def command(result: Result) -> str:
     """The command that measures a result again; what is as it is without saying is left out."""
     setup, suite = result.setup, result.suite
-    protocol = _card(registry.protocols, result.protocol.name)
+    protocol = registry.protocols.installed(result.protocol.name)
     options: list[tuple[str, object]] = [
         ("method", _method(result, protocol)),
         ("protocol", spec(registry.protocols, result.protocol, suite)),
@@ -132,14 +131,14 @@ def command(result: Result) -> str:
     )
     options += [(name, value) for name, value, usual in told_if if value != usual]
     options += [("detector", detector)] if detector != _DETECTOR else []
-    return " ".join(
-        ("anonbench run", *(f"--{name} {quote(str(value))}" for name, value in options))
-    )
+    options += [("precision", "bf16")] if setup.precision == "bfloat16" else []
+    said = (f"--{name} {quote(str(value))}" for name, value in options)
+    return " ".join(("anonbench run", *said, *(["--compile"] if setup.compiled else [])))
 
 
 def spec(known: registry.Registry[Any], plugin: PluginRef, suite: str = "") -> str:
     """A plug-in as the command line takes it: its name, then the settings that are not usual."""
-    card = _card(known, plugin.name)
+    card = known.installed(plugin.name)
     usual = {**card.config, **card.suite_config.get(suite, {})} if card else {}
     changed = (f":{k}={v}" for k, v in plugin.config.items() if k not in usual or usual[k] != v)
     return "".join((plugin.name, *changed))
@@ -158,7 +157,7 @@ def _data(result: Result, protocol: ProtocolCard | None) -> Iterator[tuple[str, 
     suite = protocol.suites.get(result.suite) if protocol else None
     if result.dataset.files:
         dataset = spec(registry.datasets, result.dataset)
-        card = _card(registry.datasets, result.dataset.name)
+        card = registry.datasets.installed(result.dataset.name)
         if not suite or suite.dataset != dataset:
             yield "dataset", dataset
         if not card or not card.artefact:
@@ -166,13 +165,6 @@ def _data(result: Result, protocol: ProtocolCard | None) -> Iterator[tuple[str, 
     judges = tuple(spec(registry.judges, judge) for judge in result.judges)
     if judges and (not suite or suite.judges != judges):
         yield "judge", ",".join(judges)
-
-
-def _card(known: registry.Registry[Any], name: str) -> Any:
-    try:
-        return known.card(name)
-    except UserError:
-        return None
 
 
 def dates(results: Sequence[Result]) -> Facts:
