@@ -23,7 +23,6 @@ from anonbench.paths import home
 ABANDONED_SECONDS = 3600
 """A temporary file that nobody wrote to for so long was left by a process that was killed."""
 
-_KEY = re.compile(r"[0-9a-f]{64}")
 _MAKERS = ("judge", "detector", "method")
 
 
@@ -96,7 +95,7 @@ def inventory(root: Path) -> list[Entry]:
             for stage in _folders(root)
             for shelf in _folders(stage)
             for folder in _folders(shelf)
-            if _KEY.fullmatch(folder.name)
+            if origin.KEY.fullmatch(folder.name)
         ]
         return [entry for entry in map(_entry, folders) if entry is not None]
     except OSError as error:

@@ -64,10 +64,10 @@ def packed(card: MethodCard, told: Columns) -> dict[str, NDArray[Any]]:
 def finite_numbers(card: MethodCard, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The columns of an image as they are; UserError where a hidden number is not finite."""
     if not all(np.isfinite(column).all() for column in columns.values()):
-        raise UserError(
+        raise models.misbehaving(
+            card,
             f"The method '{card.name}' hides numbers that are not finite, or decodes its own bits "
             "to such.",
-            mend=f"Mend the method; see: anonbench test-method {card.name}",
         )
     return columns
 
@@ -85,17 +85,17 @@ def _checked_numbers(
     shapes = {name: tuple(values.shape) for name, values in numbers.items()}
     one = next(iter(shapes.values()))
     if len(one) != 2 or one[0] != number or set(shapes.values()) != {one}:
-        raise UserError(
+        raise models.misbehaving(
+            card,
             f"The method '{card.name}' returned {shapes} for {number} images: hidden_numbers "
             f"and decode_bits must both return ({number}, n).",
-            mend=f"Mend the method; see: anonbench test-method {card.name}",
         )
     return {name: values.float() for name, values in numbers.items()}
 
 
 def _wrong_bits(card: MethodCard, returned: str) -> UserError:
-    return UserError(
+    return models.misbehaving(
+        card,
         f"The method '{card.name}' returned {returned} instead of {card.hidden_bits} bits or "
         "logits for each image.",
-        mend=f"Mend the method; see: anonbench test-method {card.name}",
     )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import MethodCard
+from anonbench.engine import models
 from anonbench.engine.store import Artefact
 from anonbench.errors import UserError
 
@@ -39,10 +40,8 @@ def finite_latent(card: MethodCard, latent: NDArray[np.float32]) -> NDArray[np.f
 
 
 def _broken(card: MethodCard, returned: str) -> UserError:
-    return UserError(
-        f"The method '{card.name}' returned {returned}, not finite float32 numbers (B, ...).",
-        mend=f"Mend the method; see: anonbench test-method {card.name}",
-    )
+    said = f"The method '{card.name}' returned {returned}, not finite float32 numbers (B, ...)."
+    return models.misbehaving(card, said)
 
 
 def bytes_per_image(published: Artefact, ids: Sequence[str]) -> int:

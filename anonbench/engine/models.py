@@ -142,10 +142,14 @@ def taking_wrong_bits(card: MethodCard, device: str) -> TakesWrongBits:
 
 
 def _broken_promise(card: MethodCard, promise: str, lacking: str) -> UserError:
-    return UserError(
-        f"The card of the method '{card.name}' says that it {promise}, but it has no {lacking}.",
-        mend=f"Mend the method; see: anonbench test-method {card.name}",
-    )
+    said = f"The card of the method '{card.name}' says that it {promise}, but it has no {lacking}."
+    return misbehaving(card, said)
+
+
+def misbehaving(card: MethodCard, said: str, why: str = "") -> UserError:
+    """What to tell whoever writes a method that breaks a rule."""
+    mend = f"Mend the method; see: anonbench test-method {card.name}"
+    return UserError(said, why=why, mend=mend)
 
 
 def detector(card: JudgeCard, device: str = "cpu") -> Detector:

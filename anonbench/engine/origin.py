@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FILE = "origin.json"
-_KEY = re.compile(r"[0-9a-f]{64}")
+KEY = re.compile(r"[0-9a-f]{64}")
+"""The key of an artefact, which is also its folder's name."""
 
 
 class Origin(NamedTuple):
@@ -50,7 +51,7 @@ def load(folder: Path) -> Origin | None:
 def sources(material: Any) -> Iterator[str]:
     """Whatever in key material may be the key of another artefact."""
     if isinstance(material, str):
-        if _KEY.fullmatch(material):
+        if KEY.fullmatch(material):
             yield material
     elif isinstance(material, Mapping):
         for value in material.values():

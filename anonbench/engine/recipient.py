@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anonbench.cards import DatasetCard, JudgeCard, MethodCard
 from anonbench.engine import hidden, latents, models
-from anonbench.engine.channel import Channel, local, to_uint8
+from anonbench.engine.channel import local, to_uint8
 from anonbench.engine.faces import (
     Item,
     Presentation,
@@ -25,7 +25,7 @@ from anonbench.engine.faces import (
     join_items,
     to_float,
 )
-from anonbench.engine.stages import checked_crops, finite, usual_face
+from anonbench.engine.stages import checked_crops, encoded, finite, usual_face
 from anonbench.engine.steps import Prepared, Stage, column, on_device, to_batch
 from anonbench.engine.store import Row, Value
 from anonbench.engine.wrong_keys import recipient_key, wrong_counts, wrong_places
@@ -146,16 +146,9 @@ class Recover(FromPublished):
 
     def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
         """The recovered image as `image`, 8-bit PNG or, for floats, as it is."""
-        from anonbench.data.align import paste_back, template
-
-        method = self.recipient.method
-        crop = finite(method, told["crop"])
-        if prepared.face is not None:
-            picture: Any = prepared.values["picture"]
-            matrix = template(method.template).matrix(prepared.face)
-            crop = to_float(paste_back(picture, to_uint8(crop), matrix))
-        channel = Channel.parse(local(self.images.channel))
-        return Row(prepared.id, {"image": channel.encode(crop)})
+        channel = local(self.images.channel)
+        image = encoded(self.recipient.method, prepared, told["crop"], channel)
+        return Row(prepared.id, {"image": image})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonbench.cards import MethodCard
+from anonbench.engine import models
 from anonbench.engine.store import Artefact
 from anonbench.errors import UserError
 from anonbench.results.record import Remark
@@ -41,12 +42,12 @@ def finite_remarks(card: MethodCard, told: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _broken(card: MethodCard, told: Sequence[str], number: int, wrong: Sequence[str]) -> UserError:
-    return UserError(
+    said = (
         f"The method '{card.name}' remarked {', '.join(map(repr, told)) or 'nothing'} about "
-        f"{number} crops; its card lists {', '.join(map(repr, card.remarks))}.",
-        why=f"Not one finite number per crop: {', '.join(wrong)}." if wrong else "",
-        mend=f"Mend the method; see: anonbench test-method {card.name}",
+        f"{number} crops; its card lists {', '.join(map(repr, card.remarks))}."
     )
+    why = f"Not one finite number per crop: {', '.join(wrong)}." if wrong else ""
+    return models.misbehaving(card, said, why)
 
 
 def sum_up(card: MethodCard, published: Artefact, ids: Sequence[str]) -> tuple[Remark, ...]:

@@ -144,15 +144,8 @@ class Publish(Stage):
 
     def finish(self, prepared: Prepared, told: Mapping[str, NDArray[Any]]) -> Row:
         """The published bytes as `image`, and the rest as it is."""
-        from anonbench.data.align import paste_back, template
-
-        crop = finite(self.method, told["crop"])
-        channel = Channel.parse(self.channel)
-        if prepared.face is not None:
-            picture: Any = prepared.values["picture"]
-            matrix = template(self.method.template).matrix(prepared.face)
-            crop = to_float(paste_back(picture, to_uint8(crop), matrix))
-        return Row(prepared.id, {"image": channel.encode(crop), **self._beside(told)})
+        image = encoded(self.method, prepared, told["crop"], self.channel)
+        return Row(prepared.id, {"image": image, **self._beside(told)})
 
     def _beside(self, told: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Columns besides the image, all checked."""
@@ -171,6 +164,20 @@ def usual_face(dataset: DatasetCard, detector: JudgeCard, image: NDArray[np.uint
     height, width = image.shape[:2]
     box = np.array(dataset.fallback_box) * (width, height, width, height)
     return models.detector(detector).landmarks(image, box)
+
+
+def encoded(
+    method: MethodCard, prepared: Prepared, crop: NDArray[np.float32], channel: str
+) -> bytes:
+    """A method's crop through a channel, pasted back where it was cut out of a picture."""
+    from anonbench.data.align import paste_back, template
+
+    image = finite(method, crop)
+    if prepared.face is not None:
+        picture: Any = prepared.values["picture"]
+        matrix = template(method.template).matrix(prepared.face)
+        image = to_float(paste_back(picture, to_uint8(image), matrix))
+    return Channel.parse(channel).encode(image)
 
 
 def checked_crops(
@@ -194,7 +201,4 @@ def finite(method: MethodCard, crop: NDArray[np.float32]) -> NDArray[np.float32]
 
 
 def _misbehaved(method: MethodCard, returned: str) -> UserError:
-    return UserError(
-        f"The method '{method.name}' returned {returned}.",
-        mend=f"Mend the method; see: anonbench test-method {method.name}",
-    )
+    return models.misbehaving(method, f"The method '{method.name}' returned {returned}.")

@@ -195,10 +195,12 @@ def _too_little_memory(stage: Stage) -> UserError:
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether an error says so; torch raises a plain RuntimeError for a processor's memory."""
+    if isinstance(error, MemoryError):  # no time to import anything
+        return True
     import torch
 
     said = "can't allocate memory" in str(error) or "not enough memory" in str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or said
+    return said or isinstance(error, torch.OutOfMemoryError)
 
 
 def _joined(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
