@@ -14,13 +14,6 @@ _SPREAD = 1e-4
 """Standard deviation of the first axis of a t-SNE's start, as in scikit-learn."""
 
 
-class WithinBetween(NamedTuple):
-    """Mean cosine of the pairs inside groups and of those across groups; NaN without a pair."""
-
-    within: float
-    between: float
-
-
 class Tsne(NamedTuple):
     """A t-SNE map `[N, dims]`, and the perplexity that it was made with."""
 
@@ -49,30 +42,20 @@ def pairwise_cosines(vectors: Vectors) -> Floats:
     return cosines.clip(-1, 1)
 
 
-def within_between(vectors: Vectors, group: Labels) -> WithinBetween:
-    """Mean cosine within groups and between groups, every pair of rows counting once.
+def mean_cosine(vectors: Vectors) -> float:
+    """Mean cosine of all pairs of the rows of `[N, D]`; NaN without a pair.
 
-    The sum over pairs follows from the lengths of sums of unit vectors, so memory grows with N
-    and not with its square.
+    It follows from the length of the sum of unit vectors, so memory grows with N and not with its
+    square.
 
     Args:
-        vectors: `[N, D]`, each row with a direction.
-        group: `[N]` label of each row. A row's pair with itself does not count.
+        vectors: `[N, D]`, each row with a direction. Its pair with itself does not count.
     """
-    unit = unit_vectors(vectors)
-    codes, sizes = np.unique(group, return_inverse=True, return_counts=True)[1:]
-    sums = np.zeros((len(sizes), unit.shape[1]))
-    np.add.at(sums, codes, unit)
-    inside, everything = np.square(sums).sum(), np.square(sums.sum(axis=0)).sum()
-    ordered_inside, ordered = np.square(sizes).sum(), len(unit) ** 2
-    return WithinBetween(
-        within=_mean_cosine(inside - len(unit), ordered_inside - len(unit)),
-        between=_mean_cosine(everything - inside, ordered - ordered_inside),
-    )
-
-
-def _mean_cosine(total: float, pairs: int) -> float:
-    return float(np.clip(total / pairs, -1, 1)) if pairs else float("nan")
+    number = len(vectors)
+    if number < 2:
+        return float("nan")
+    length = np.square(unit_vectors(vectors).sum(axis=0)).sum()
+    return float(np.clip((length - number) / (number * (number - 1)), -1, 1))
 
 
 def effective_rank(vectors: Vectors) -> float:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from anonbench.measuring import metric, no_metric, read_settings
 from anonbench.measuring.embeddings import UNUSABLE
 from anonbench.measuring.images import used
 from anonbench.metrics.bootstrap import multiplicities, percentile_interval
-from anonbench.metrics.embedding import effective_rank, within_between
+from anonbench.metrics.embedding import effective_rank, mean_cosine
 from anonbench.metrics.verification import unit_vectors
 from anonbench.results.record import Counts, Interval, Metric, Reduction
 from anonbench.values import Embeddings, Needs, Scores
@@ -118,7 +117,7 @@ class Diversity:
 
     def _within(self, clouds: Sequence[Floats], originals: Floats) -> Metric:
         """Mean over faces; beside it how near the images are to their original."""
-        cosines = np.array([within_between(cloud, np.zeros(len(cloud))).within for cloud in clouds])
+        cosines = np.array([mean_cosine(cloud) for cloud in clouds])
         pairs = zip(clouds, unit_vectors(originals), strict=True)
         near = np.array([(unit_vectors(cloud) @ original).mean() for cloud, original in pairs])
         known = near[~np.isnan(near)]
@@ -137,23 +136,25 @@ class Diversity:
         """Mean over pairs of faces."""
         if len(clouds) < 2:
             return no_metric(self.card, "between", "there is only one face")
-        first, second = np.array(list(combinations(range(len(clouds)), 2))).T
-        cosines = np.array(
-            [_across(clouds[a], clouds[b]) for a, b in zip(first, second, strict=True)]
-        )
+        # The mean cosine between two clouds is the product of the means of their unit vectors.
+        means = np.array([unit_vectors(cloud).mean(axis=0) for cloud in clouds])
+        cosines = means @ means.T
+        np.fill_diagonal(cosines, 0)
 
         def mean(drawn: NDArray[np.int64]) -> Floats:
-            weights = drawn[:, first] * drawn[:, second]
+            totals = ((drawn @ cosines) * drawn).sum(axis=1)
+            pairs = np.square(drawn.sum(axis=1)) - np.square(drawn).sum(axis=1)
             with np.errstate(invalid="ignore"):
-                means: Floats = (weights @ cosines) / weights.sum(axis=1)
-            return means
+                replicates: Floats = totals / pairs
+            return replicates
 
+        each = cosines[np.triu_indices(len(clouds), 1)]
         return metric(
             self.card,
             "between",
-            cosines.mean(),
-            len(cosines),
-            std=cosines.std(),
+            each.mean(),
+            len(each),
+            std=each.std(),
             std_of="pairs of faces, population",
             intervals=self._interval(len(clouds), mean),
         )
@@ -207,12 +208,6 @@ def _reasons(told: Sequence[Embeddings], faces: Sequence[str]) -> NDArray[np.str
 
 def _unseen(some: Embeddings, face: str) -> bool:
     return any(i == face and not found for i, found in zip(some.ids, some.found, strict=True))
-
-
-def _across(first: Floats, second: Floats) -> float:
-    """Mean cosine between the rows of two clouds."""
-    group = np.repeat([0, 1], [len(first), len(second)])
-    return within_between(np.concatenate([first, second]), group).between
 
 
 def _counts(scores: Scores) -> Counts:

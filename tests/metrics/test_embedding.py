@@ -9,10 +9,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 from anonbench.metrics.embedding import (
     cluster_distances,
     effective_rank,
+    mean_cosine,
     pairwise_cosines,
     pca,
     tsne,
-    within_between,
 )
 
 
@@ -37,27 +37,20 @@ def test_cosines_are_those_of_scikit_learn():
     assert pairwise_cosines(vectors).max() <= 1
 
 
-def test_within_and_between_by_hand():
-    """Groups a: 0° and 60°, b: 90° twice. Lengths do not matter."""
-    vectors = np.array([[2, 0], [0.5, np.sqrt(0.75)], [0, 1], [0, 7]])
-    means = within_between(vectors, np.array(["a", "a", "b", "b"]))
-    assert means.within == pytest.approx((0.5 + 1) / 2)
-    assert means.between == pytest.approx((0 + 0 + 2 * np.sqrt(0.75)) / 4)
+def test_the_mean_cosine_by_hand():
+    """0°, 60° and 90°. Lengths do not matter."""
+    vectors = np.array([[2, 0], [0.5, np.sqrt(0.75)], [0, 7]])
+    assert mean_cosine(vectors) == pytest.approx((0.5 + 0 + np.sqrt(0.75)) / 3)
 
 
-def test_within_and_between_are_means_over_all_pairs():
-    vectors, group = cloud(), np.random.default_rng(2).integers(0, 4, 30)
-    cosines, same = cosine_similarity(vectors), group[:, None] == group
-    above = np.triu(np.ones_like(same), k=1)
-    means = within_between(vectors, group)
-    assert means.within == pytest.approx(cosines[same & above].mean(), abs=1e-6)
-    assert means.between == pytest.approx(cosines[~same & above].mean(), abs=1e-6)
+def test_the_mean_cosine_is_over_all_pairs():
+    vectors = cloud()
+    above = np.triu_indices(len(vectors), k=1)
+    assert mean_cosine(vectors) == pytest.approx(cosine_similarity(vectors)[above].mean(), abs=1e-6)
 
 
 def test_a_mean_without_pairs_is_nan():
-    vectors = cloud(3)
-    assert np.isnan(within_between(vectors, np.array([0, 1, 2])).within)
-    assert np.isnan(within_between(vectors, np.array([0, 0, 0])).between)
+    assert np.isnan(mean_cosine(cloud(1)))
 
 
 def test_effective_rank_counts_equal_directions_and_discounts_weak_ones():

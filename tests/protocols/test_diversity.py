@@ -6,6 +6,7 @@ from people_world import People, axis_of
 from verification_world import protocol
 
 from anonbench.errors import BadConfig, BadData
+from anonbench.metrics.bootstrap import multiplicities
 from anonbench.registry import protocols
 
 SPEC = "diversity:faces=3:identities=4:bootstrap=200"
@@ -96,6 +97,26 @@ def test_the_interval_resamples_faces_and_says_so() -> None:
     assert (within.intervals[0].low, within.intervals[0].high) == pytest.approx((0, 1))
     assert "over the 3 faces" in within.intervals[0].method
     assert found["effective-rank"].intervals == ()
+
+
+def test_between_and_its_interval_are_those_of_every_pair_of_images() -> None:
+    """A face drawn twice gives two faces; they make no pair with each other."""
+
+    def anywhere(source, image, seed):
+        return np.random.default_rng([int(image[1]), seed]).normal(0.2, 1, 6)
+
+    _, found, scores = measure(people(anywhere))
+    unit = scores["vectors"] / np.linalg.norm(scores["vectors"], axis=2, keepdims=True)
+    across = {(a, b): (unit[a] @ unit[b].T).mean() for a in range(3) for b in range(a)}
+    assert found["between"].value == pytest.approx(np.mean(list(across.values())))
+    assert found["between"].std == pytest.approx(np.std(list(across.values())))
+    replicates = []
+    for times in multiplicities(np.zeros(3, int), 200, 0):
+        weights = [times[a] * times[b] for a, b in across]
+        if any(weights):
+            replicates.append(np.average(list(across.values()), weights=weights))
+    (interval,) = found["between"].intervals
+    assert (interval.low, interval.high) == pytest.approx(np.percentile(replicates, [2.5, 97.5]))
 
 
 def test_failed_images_are_left_out_and_counted() -> None:
