@@ -38,8 +38,11 @@ class Registry(Generic[C]):
         self._cards: dict[str, C] = {}
 
     @cached_property
-    def _points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=f"anonbench.{self.kind}s")}
+    def _points(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=f"anonbench.{self.kind}s"):
+            found.setdefault(point.name, []).append(point)
+        return found
 
     def names(self) -> list[str]:
         """All registered names, sorted."""
@@ -53,13 +56,14 @@ class Registry(Generic[C]):
     def _point(self, name: str) -> EntryPoint:
         if name not in self._points:
             raise UnknownName(self.kind, name, self._points)
-        values = {p.value for p in entry_points(group=f"anonbench.{self.kind}s", name=name)}
+        points = self._points[name]
+        values = {point.value for point in points}
         if len(values) > 1:
             raise UserError(
                 f"The {self.kind} '{name}' is registered more than once: {', '.join(values)}.",
                 mend="Uninstall one of the packages, or ask its author for another name.",
             )
-        return self._points[name]
+        return points[0]
 
     def card(self, name: str) -> C:
         """The card of a plug-in, without importing it where it ships a `card.toml`."""
