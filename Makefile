@@ -43,7 +43,7 @@ gate: $(VENV)/.installed
 	$(BIN)/anonbench check $(GATE) --results runs/gate || test $$? -eq 3
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

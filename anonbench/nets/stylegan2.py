@@ -180,15 +180,18 @@ class Activation(nn.Module):
         """Maps `[B, C, H, W]` to maps.
 
         Args:
-            x: Feature maps.
+            x: Feature maps; overwritten where no gradient is needed, since on CPUs new memory
+                takes longer than the arithmetic.
             factor: `[B, C]`; None for one.
             offset: `[B, 1, H, W]`; None for zero.
         """
         bias = (self.bias * GAIN).to(x.dtype)[:, None, None]
+        out = None if torch.is_grad_enabled() else x
         if factor is None:
-            y = torch.add(bias, x, alpha=GAIN)
+            y = torch.add(bias, x, alpha=GAIN, out=out)
         else:
-            y = torch.addcmul(bias, x, (factor * GAIN).to(x.dtype)[:, :, None, None])
+            scale = (factor * GAIN).to(x.dtype)[:, :, None, None]
+            y = torch.addcmul(bias, x, scale, out=out)
         if offset is not None:
             y.add_((offset * GAIN).to(x.dtype))
         return functional.leaky_relu_(y, SLOPE)
@@ -292,7 +295,8 @@ class ModulatedConv(nn.Module):
     def demodulation(self, scales: Tensor) -> Tensor:
         """Factors `[B, outputs]` that give the output the variance of a white input."""
         with full_precision(scales):
-            power = self.weight[0].square().sum(dim=(2, 3))  # [outputs, inputs]
+            # The square of a norm is one pass over the weights, a sum of squares two.
+            power = torch.linalg.vector_norm(self.weight[0], dim=(2, 3)).square()
             return torch.rsqrt(functional.linear(scales.square(), power) + EPSILON)
 
     def forward(self, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:

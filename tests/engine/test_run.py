@@ -190,4 +190,4 @@ def test_results_say_where_and_how_they_were_computed(toy_run) -> None:
     assert result.environment.cores >= 1
     assert result.peak_memory_mb > 50
     assert [stage.computed for stage in result.stages] == [48, 36, 36, 48, 36]
-    assert result.setup.templates == {"ffhq-256": 1, "ffhq-64": 1}
+    assert result.setup.templates == {"ffhq-96": 1, "ffhq-64": 1}
