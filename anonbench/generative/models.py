@@ -31,6 +31,7 @@ from anonbench.generative.priors import (
 )
 from anonbench.nets import d3dfr
 from anonbench.nets.dlib_resnet import DlibFaceResNet
+from anonbench.nets.folding import fold_norms
 from anonbench.nets.fusion import FusionNetworks
 from anonbench.nets.state import load_state
 from anonbench.nets.stylegan2 import draw_noise
@@ -54,10 +55,11 @@ class Model(Generic[N]):
     render: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def on(self, device: str) -> "Model[N]":
-        """The same, ready for inference on a device."""
+        """The same, ready for inference on a device, batch normalisations folded."""
         for module in vars(self).values():
             if isinstance(module, nn.Module):
-                module.eval().requires_grad_(False).to(device)
+                fold_norms(module.eval().requires_grad_(False))
+                module.to(device)
         return self
 
     def require_fit(self, card: MethodCard, bits: int) -> None:

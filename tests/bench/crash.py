@@ -67,8 +67,13 @@ class Kill:
     leftovers: int
     differs: tuple[str, ...]
 
+    @property
+    def images(self) -> int:
+        """Images computed twice; bits are asked for with the image that hides them."""
+        return self.twice.total() - min(self.twice["anonymized"], self.twice["hidden"])
+
     def sound(self, allowed: int) -> bool:
-        return not self.differs and sum(self.twice.values()) <= allowed
+        return not self.differs and self.images <= allowed
 
 
 def undisturbed(world: World) -> Reference:
@@ -113,7 +118,7 @@ def report(kills: Sequence[Kill], allowed: int) -> str:
             f"| {kill.leftovers} | {verdict} |"
         )
     good = sum(kill.sound(allowed) for kill in kills)
-    most = max((sum(kill.twice.values()) for kill in kills), default=0)
+    most = max((kill.images for kill in kills), default=0)
     lines.append("")
     lines.append(
         f"{good} of {len(kills)} killed runs ended with the very result of a run that nobody "

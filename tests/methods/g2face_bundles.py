@@ -27,11 +27,13 @@ def small(variant: Variant = CODE) -> Architecture:
     )
 
 
-def write_bundle(path: Path, architecture: Architecture | None = None, seed: int = 0) -> Path:
+def write_bundle(
+    path: Path, architecture: Architecture | None = None, seed: int = 0, *, half: bool = False
+) -> Path:
     """A bundle for the checkpoint `demo`; passwords and noise matter, all bits are extracted."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         networks = G2FaceNetworks(architecture or small())
         awaken(networks)
-        save_file(BUNDLES.pack(networks, fitted_priors()), path)
+        save_file(BUNDLES.pack(networks, fitted_priors(), half=half), path)
     return path

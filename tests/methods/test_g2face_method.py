@@ -20,7 +20,6 @@ from anonbench.testing.inputs import synthetic_faces
 from anonbench.values import sample_key
 from anonbench.weights import files
 from anonbench_g2face.ablations import ABLATIONS
-from anonbench_g2face.checkpoints import BUNDLES
 from anonbench_g2face.config import CODE, PAPER
 from anonbench_g2face.method import G2Face
 
@@ -209,12 +208,7 @@ def test_the_full_model_is_the_authors_reading() -> None:
 
 
 def test_half_precision_changes_little(method: G2Face, faces: Tensor, tmp_path: Path) -> None:
-    model = method._model
-    path = tmp_path / "half.safetensors"
-    fitted = {"identity": model.identity, "geometry": model.geometry}
-    appearance = {"appearance": model.render.appearance}
-    save_file(BUNDLES.pack(model.networks, fitted | appearance, half=True), path)
-    halved = build(path)
+    halved = build(write_bundle(tmp_path / "half.safetensors", half=True))
     difference = halved.anonymize(faces, KEYS) - method.anonymize(faces, KEYS)
     assert 0 < difference.abs().mean() < 0.02
 
