@@ -45,7 +45,8 @@ class InsightFace:
 
     def __init__(self, card: JudgeCard, device: str) -> None:
         self._chosen = _choose(card)
-        self._session = session(self._chosen.path, device, card.name)
+        # Its networks have PReLUs, too; see `FrFeature`.
+        self._session = session(self._chosen.path, device, card.name, blocked=False)
         size = template(card.template).size
         length = _embedding_length(self._session, self._chosen.path, size)
         self.card = card.model_copy(update={"dim": length})

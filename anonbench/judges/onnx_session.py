@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from anonbench.errors import BadConfig, BadData
 
 
-def session(path: Path, device: str | torch.device, judge_name: str) -> Any:
+def session(
+    path: Path, device: str | torch.device, judge_name: str, *, blocked: bool = True
+) -> Any:
     """Open an ONNX file on exactly this device; ONNX Runtime by itself would fall back to the CPU.
 
     Args:
         path: The ONNX file.
         device: `cpu` or a CUDA device; the latter needs the package `onnxruntime-gpu`.
         judge_name: The registered name of the judge, for messages.
+        blocked: Let ONNX Runtime block channels for AVX. That is faster, but where a file has
+            layers without such a kernel, above all PReLU, they are converted to and fro.
 
     Returns:
         An `onnxruntime.InferenceSession`, each run of which uses one thread; see `run_each`.
@@ -32,7 +36,7 @@ def session(path: Path, device: str | torch.device, judge_name: str) -> Any:
     provider, options = _provider(device, judge_name)
     if provider not in onnxruntime.get_available_providers():
         raise _unusable(device, judge_name, f"the installed ONNX Runtime has no {provider}")
-    opened = _open(path, provider, options, judge_name)
+    opened = _open(path, (provider, options), judge_name, blocked)
     if provider not in opened.get_providers():
         raise _unusable(device, judge_name, f"{provider} could not start")
     return opened
@@ -67,16 +71,17 @@ def _run_one(opened: Any, name: str, pixels: NDArray[np.float32]) -> NDArray[np.
     return row
 
 
-def _open(path: Path, provider: str, options: dict[str, Any], judge_name: str) -> Any:
+def _open(path: Path, provider: tuple[str, dict[str, Any]], judge_name: str, blocked: bool) -> Any:
     settings = onnxruntime.SessionOptions()
     # Images run side by side, each on one thread: faster than sharing out one image's small
     # layers, and the sums do not depend on the number of threads.
     settings.intra_op_num_threads = 1
-    # Level ALL would block channels for AVX; PRelu has no such kernel, and fr-feature's 99 of
-    # them make it convert to and fro: 127 instead of 47 ms an image on a Xeon.
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    levels = onnxruntime.GraphOptimizationLevel
+    settings.graph_optimization_level = (
+        levels.ORT_ENABLE_ALL if blocked else levels.ORT_ENABLE_EXTENDED
+    )
     try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=[(provider, options)])
+        return onnxruntime.InferenceSession(str(path), settings, providers=[provider])
     except Exception as error:  # ONNX Runtime's errors have no class in common but this one
         first_line = str(error).splitlines()[0]
         raise BadData(
