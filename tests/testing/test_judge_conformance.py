@@ -130,7 +130,7 @@ def check(monkeypatch):
         build, card = toy(name)
         known = registry.judges
         point = EntryPoint(name, f"nowhere:{name}", "anonbench.judges")
-        monkeypatch.setitem(known._points, name, point)
+        monkeypatch.setitem(known._points, name, [point])
         monkeypatch.setitem(known._cards, name, card.model_copy(update={"name": name}))
         monkeypatch.setattr(known, "load", lambda asked: build)
         return check_judge(name)
