@@ -200,8 +200,11 @@ def tuned(plugin: object, device: str, compiled: bool) -> object:
     Batches come with their channels last. Tensor cores want weights so, too; on a processor,
     convolutions lay weights out as they like.
     """
+    on_gpu = device.startswith("cuda")
+    if not (on_gpu or compiled):  # worker processes that only find faces need no torch
+        return plugin
     for network in _networks(plugin):
-        if device.startswith("cuda"):
+        if on_gpu:
             import torch
 
             network.to(memory_format=torch.channels_last)

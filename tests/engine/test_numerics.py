@@ -1,6 +1,9 @@
 """Precision and compiling: what networks compute in, and that results say so."""
 
 import argparse
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -123,3 +126,20 @@ def test_a_compiled_run_stands_apart_and_its_command_says_so(toy_run) -> None:
     half = plain.result.setup.model_copy(update={"precision": "bfloat16"})
     assert "--precision bf16" in command(plain.result.model_copy(update={"setup": half}))
     assert "--precision" not in command(plain.result)
+
+
+def test_a_worker_that_only_finds_faces_needs_no_torch() -> None:
+    code = (
+        "import sys; from anonbench import registry; from anonbench.engine import models, work\n"
+        "models.detector(registry.judges.card('toy-detector'))\n"
+        "print('torch' in sys.modules)"
+    )
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
