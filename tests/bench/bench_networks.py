@@ -77,25 +77,25 @@ def fusion(batch: int) -> tuple[object, ...]:
     return torch.rand(batch, 3, 256, 256) * 2 - 1, latents, bits, noise
 
 
-def _folded(build: Callable[[], nn.Module], side: int, batch: int = 32) -> Case:
+def _of_crops(build: Callable[[], nn.Module], side: int, batch: int = 32) -> Case:
     return Case(partial(folded, build), partial(crops, side), batch)
 
 
 CASES = {
     "stylegan2 decoder": Case(lambda: Generator(SIZES).eval(), styles, 2),
     "g2face decoder": Case(lambda: FusionDecoder(Architecture()).eval(), fusion, 2),
-    "password extractor": _folded(PasswordExtractor, 256, 2),
-    "dlib-resnet": _folded(partial(DlibFaceResNet, (122.0, 117.0, 104.0)), 150),
-    "facenet": _folded(InceptionResnetV1, 160),
-    "arcface-r50": _folded(partial(IResNet, 50), 112),
-    "arcface-r100": _folded(partial(IResNet, 100), 112, 16),
-    "adaface": _folded(AdaFaceIR101, 112, 16),
-    "hopenet": _folded(Hopenet, 224, 16),
-    "d3dfr": _folded(D3dfr, 224, 16),
-    "deca": _folded(Deca, 224, 16),
+    "password extractor": _of_crops(PasswordExtractor, 256, 2),
+    "dlib-resnet": _of_crops(partial(DlibFaceResNet, (122.0, 117.0, 104.0)), 150),
+    "facenet": _of_crops(InceptionResnetV1, 160),
+    "arcface-r50": _of_crops(partial(IResNet, 50), 112),
+    "arcface-r100": _of_crops(partial(IResNet, 100), 112, 16),
+    "adaface": _of_crops(AdaFaceIR101, 112, 16),
+    "hopenet": _of_crops(Hopenet, 224, 16),
+    "d3dfr": _of_crops(D3dfr, 224, 16),
+    "deca": _of_crops(Deca, 224, 16),
     "lpips-alex": Case(partial(folded, partial(Lpips, "alex")), pairs, 8),
     "lpips-vgg": Case(partial(folded, partial(Lpips, "vgg")), pairs, 2),
-    "inception-fid": _folded(InceptionFid, 256, 8),
+    "inception-fid": _of_crops(InceptionFid, 256, 8),
     "farl": Case(lambda: Farl().eval(), partial(crops, 224), 8),
 }
 

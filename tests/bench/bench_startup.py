@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from crash_world import opened_stages
 from harness import Options, Row, once
 
 from anonbench.paths import home
@@ -58,7 +59,7 @@ def run(cache: Path, output: Path) -> tuple[float, float]:
     """Seconds of a run until it opens its first stage in an empty store, and until its end."""
     started = time.perf_counter()
     process = start(cache, "-m", "anonbench", *RUN, str(output))
-    while not any(cache.glob("store/*/*/*/.lock")) and process.poll() is None:
+    while not opened_stages(cache) and process.poll() is None:
         time.sleep(0.01)
     first = time.perf_counter() - started
     finish(process)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crash_world import TOY_RUN, World, bound, paint
+from crash_world import TOY_RUN, World, bound, opened_stages, paint
 
 from anonbench.paths import home
 
@@ -82,7 +82,7 @@ def undisturbed(world: World) -> Reference:
     """Run a command once, and see when it gets to work."""
     started = time.monotonic()
     process = world.start()
-    while not list(world.home.glob("store/*/*/*/.lock")) and process.poll() is None:
+    while not opened_stages(world.home) and process.poll() is None:
         time.sleep(0.01)
     first = time.monotonic() - started
     out, err = process.communicate()

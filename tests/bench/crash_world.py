@@ -61,6 +61,11 @@ def paint(root: Path, people: int = 20, images: int = 8) -> Path:
     return root
 
 
+def opened_stages(home: Path) -> list[Path]:
+    """The locks of all artefacts that runs have opened in a store."""
+    return list(home.glob("store/*/*/*/.lock"))
+
+
 @dataclass(frozen=True)
 class World:
     """One folder, and the command that is run in it.
@@ -134,7 +139,7 @@ class World:
 
     def stage(self) -> str:
         """Where the run is: the artefact it opened last, or what it writes."""
-        opened = [(path.stat().st_mtime, path) for path in self.home.glob("store/*/*/*/.lock")]
+        opened = [(path.stat().st_mtime, path) for path in opened_stages(self.home)]
         results = [(path.stat().st_mtime, path) for path in self.runs.rglob("*.json")]
         if not opened:
             return "start"

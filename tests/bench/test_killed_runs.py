@@ -12,9 +12,16 @@ from crash_world import BATCH, World, bound, paint
 
 from anonbench.engine.execute import SHARD_ROWS
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="needs /proc, to see processes that are left"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not Path("/proc/self/environ").exists(),
+        reason="needs /proc, to see processes that are left",
+    ),
+    pytest.mark.skipif(
+        not os.environ.get("ANONBENCH_SLOW"),
+        reason="kills real runs for minutes; ANONBENCH_SLOW=1 runs it",
+    ),
+]
 
 OPTIONS = (
     *("--method", "toy-vault", "--protocol", "recovery:images=all", "--dataset", "folder"),
@@ -40,11 +47,6 @@ def dying(self, target):
 Path.replace = dying
 main()
 """
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("ANONBENCH_SLOW"),
-    reason="kills real runs for minutes; ANONBENCH_SLOW=1 runs it",
-)
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,7 @@ def test_bad_input_is_one_clear_error(
 ) -> None:
     done = anonbench(*run_arguments(people, **{option: value}))
     assert done.code == 2, done.said
+    assert "Traceback" not in done.said
     assert done.said.count("error:") == 1
     for word in words:
         assert word in done.said

@@ -269,7 +269,7 @@ def test_ctrl_c_leaves_what_was_computed_and_no_process(anonbench_home: Path) ->
     try:
         until(lambda: any(anonbench_home.rglob("*.shard")) or process.poll() is not None, 90)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: Ray's processes get it, too
-        said = ended(process, 150)  # Ray's own end was seen to take a minute instead of 3 s
+        said = ended(process, 150)  # it took 3 s, and once more than 60
         assert process.returncode == 130, said
         assert "Traceback" not in said
         until(lambda: not of_session(process.pid), 20)
